@@ -1,0 +1,15 @@
+import type { Duration } from '../lib/instant.ts'
+
+/** Counts and durations of what was done. Gauges are not here: they are computed from the stores when somebody scrapes. */
+export interface Meter {
+  decision(outcome: 'allow' | 'deny', reason: string): void
+  evaluation(took: Duration): void
+  issued(provider: string, result: 'success' | 'failure', took: Duration): void
+  renewed(provider: string, result: 'success' | 'failure', took: Duration): void
+  /** @param overrun revocation confirmed minus task ended */
+  revoked(provider: string, overrun: Duration): void
+  reconciled(result: 'success' | 'retry' | 'failure', took: Duration): void
+  apiRequest(verb: string, resource: string, code: number, took: Duration): void
+  watchRestarted(resource: string, reason: string): void
+  auditFailed(): void
+}
