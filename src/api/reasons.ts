@@ -37,6 +37,7 @@ export const reasons = {
   ProviderReady: 'The provider can issue.',
   // Issued
   Issued: 'Every credential is issued and in the Secret of the task.',
+  Withdrawn: 'The Secret of the task is deleted.',
   Waiting: 'Nothing is issued yet.',
   SecretConflict: 'A Secret with the name that the task needs exists and is not ours; it is left untouched.',
   SecretStillMounted:

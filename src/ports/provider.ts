@@ -1,20 +1,13 @@
 // What a credential provider is to the rest of the operator. One implementation a `spec.type`, in src/providers/<type>.
 
-import type { Reason } from '../api/reasons.ts'
 import type { TaskKey, Uid } from '../core/names.ts'
+import type { Failure, RevocationClass } from '../core/observed.ts'
 import type { Duration, Instant } from '../lib/instant.ts'
 import type { Material } from '../lib/material.ts'
 import type { Result } from '../lib/result.ts'
 import type { StatusRef } from './signer.ts'
 
-/** A classified problem: a documented code and a sentence that says what the reader can do. Never material, never a raw outside error. */
-export interface Failure {
-  readonly reason: Reason
-  readonly message: string
-}
-
-/** How fast a dead task's credential stops working at this source. */
-export type RevocationClass = 'Immediate' | 'Checked' | 'ExpireOnly'
+export type { Failure, RevocationClass }
 
 /** What a provider object promises, worked out from its spec alone. */
 export interface Promises {

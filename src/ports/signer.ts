@@ -3,9 +3,12 @@ import type { Material } from '../lib/material.ts'
 /** Each has its own key; a key signs nothing but its own profile. */
 export type Profile = 'AccessToken' | 'JWTSVID' | 'StatusList'
 
+/** A JWT claims set before it is signed. */
+export type Claims = Readonly<Record<string, unknown>>
+
 /** Signs claims under a profile's active key; the keyring sets `alg`, `kid` and the profile's `typ`. */
 export interface Signer {
-  sign(profile: Profile, claims: Readonly<Record<string, unknown>>): Promise<Material>
+  sign(profile: Profile, claims: Claims): Promise<Material>
 }
 
 /** A place in a token status list (draft-ietf-oauth-status-list). */
@@ -18,6 +21,11 @@ export interface StatusRef {
 export interface StatusAllocator {
   /** Synchronous; `undefined` while this replica may not give any (not leading, or its list is not recorded yet). */
   reserve(): StatusRef | undefined
+  /**
+   * Whether a first token may still be signed under this place: it is of this replica's present term and never read invalid.
+   * Asked as the last step before signing. A renewal does not need it: its place was read as valid before.
+   */
+  usable(ref: StatusRef): boolean
   /** From now on this place reads invalid, whatever the stores still show. */
   end(ref: StatusRef): void
 }

@@ -1,0 +1,108 @@
+// The decision about one task at one moment: same input, same plan. It dispatches; each case has a function of its own.
+
+import { digest } from '../lib/canonical.ts'
+import { type Instant, plus, wholeSecond } from '../lib/instant.ts'
+import { unreachable } from '../lib/unreachable.ts'
+import { judge, questions, renewalDue } from './judge.ts'
+import { begin, expiry, renewal } from './lifetime.ts'
+import { secretName } from './names.ts'
+import type { CredentialRecord, Observed, TaskRecord } from './observed.ts'
+import type { Effect, IssueOrder, Plan } from './plan.ts'
+import { isAlive, isLive, phase } from './record.ts'
+import { stand } from './standing.ts'
+
+/** @param now wall-clock time; the core reads no clock */
+export function decide(observed: Observed, now: Instant): Plan {
+  const record = begin(observed, now)
+  const known: Observed = { ...observed, task: { ...observed.task, record } }
+  const judgement = judge(known, questions(known, now).standing)
+  const standing = stand(known, judgement, now)
+  switch (standing.kind) {
+    case 'ended': {
+      const completed = { ...record, completedAt: record.completedAt ?? wholeSecond(now), completion: record.completion ?? standing.reason }
+      return { standing, judgement, record: completed, effects: [...withdraw(known, now), ...remove(known, completed, now)] }
+    }
+    case 'stopped':
+      return { standing, judgement, record, effects: withdraw(known, now) }
+    case 'blocked':
+      return { standing, judgement, record, effects: [] }
+    case 'clear':
+      return isLive(record, now)
+        ? { standing, judgement, record, effects: maintain(known, now) }
+        : { standing, judgement, record, effects: activate(known, now) }
+    default:
+      return unreachable(standing)
+  }
+}
+
+/** Nothing works here: a new attempt with everything new. What an open intent may have left behind is overwritten or refused. */
+function activate({ task, credentials }: Observed, now: Instant): readonly Effect[] {
+  const { record } = task
+  const attempt = record.attempt + 1
+  const issuedAt = wholeSecond(now)
+  const made = task.spec.credentials.flatMap((spec): CredentialRecord[] => {
+    const provider = credentials.find((c) => c.name === spec.name)?.provider
+    if (provider?.state !== 'present') return []
+    const expiresAt = expiry(spec, provider, record.deadlineAt, now)
+    return [
+      {
+        name: spec.name,
+        provider: { ...spec.provider, uid: provider.uid, type: provider.type },
+        attempt,
+        statusList: undefined,
+        issuedAt,
+        expiresAt,
+        renewAt: renewal(issuedAt, expiresAt, record.deadlineAt, spread(task.uid)),
+        revocation: provider.revocation,
+        revokedAt: undefined,
+      },
+    ]
+  })
+  const orders = made.map(order)
+  const intent: TaskRecord = { ...record, attempt, credentials: made, requestDigest: requestDigest(task.spec) }
+  return [
+    { tag: 'RecordIntent', record: intent, orders },
+    { tag: 'Issue', attempt, issuedAt, orders },
+  ]
+}
+
+/** Renews every credential of the set together, since one Secret write replaces all of it. Only while policy still allows. */
+function maintain(observed: Observed, now: Instant): readonly Effect[] {
+  if (!renewalDue(observed, now) || judge(observed, 'renew').kind !== 'allowed') return []
+  const { record, spec } = observed.task
+  const orders = record.credentials.flatMap((c): IssueOrder[] => {
+    const wanted = spec.credentials.find((s) => s.name === c.name)
+    const provider = observed.credentials.find((f) => f.name === c.name)?.provider
+    if (wanted === undefined || provider?.state !== 'present') return []
+    return [{ name: c.name, provider: c.provider, expiresAt: expiry(wanted, provider, record.deadlineAt, now) }]
+  })
+  return [{ tag: 'Renew', attempt: record.attempt + 1, issuedAt: wholeSecond(now), orders }]
+}
+
+/** The Secret first, then every source. Repeated until all is confirmed; an expired credential needs no revocation. */
+function withdraw({ task }: Observed, now: Instant): readonly Effect[] {
+  const { record } = task
+  const secret = secretName(task.name)
+  const gone: Effect[] = phase(record) === 'none' ? [] : [{ tag: 'Withdraw', secret, uid: record.secret?.uid, attempt: record.attempt }]
+  const alive = record.credentials.filter((c) => isAlive(c, now))
+  return [...gone, ...alive.map((credential): Effect => ({ tag: 'Revoke', credential }))]
+}
+
+/** Only once nothing is left to do for it, and its time after the end is over. */
+function remove({ task }: Observed, record: TaskRecord, now: Instant): readonly Effect[] {
+  const ttl = task.spec.ttlAfterFinished
+  if (ttl === undefined || task.gone || task.deleting || task.record.completedAt === undefined || record.completedAt === undefined)
+    return []
+  const settled = phase(record) === 'none' && !record.credentials.some((c) => isAlive(c, now))
+  return settled && now >= plus(record.completedAt, ttl) ? [{ tag: 'DeleteTask', uid: task.uid }] : []
+}
+
+const order = ({ name, provider, expiresAt }: CredentialRecord): IssueOrder => ({ name, provider, expiresAt })
+
+/** What was asked for, without the three fields that may change. */
+function requestDigest({ end: _end, suspend: _suspend, ttlAfterFinished: _ttl, ...rest }: Observed['task']['spec']): string {
+  return digest(rest)
+}
+
+/** A number in [0, 1) that is the same for the same task, so that one plan follows from one input. */
+export const spread = (uid: string): number => Number.parseInt(digest(uid).slice(7, 15), 16) / 2 ** 32

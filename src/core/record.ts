@@ -1,0 +1,39 @@
+// What the record alone says about a task's credentials.
+
+import { at, type Instant } from '../lib/instant.ts'
+import type { CredentialRecord, TaskRecord } from './observed.ts'
+
+/**
+ * `none`: nothing was made, or its Secret is known to be gone. `open`: an intent is recorded and its Secret write is not
+ * confirmed, so something may exist. `delivered`: the Secret holds these credentials.
+ */
+export type Phase = 'none' | 'open' | 'delivered'
+
+export function phase(record: TaskRecord): Phase {
+  if (record.attempt === record.withdrawnAttempt) return 'none'
+  return record.secret?.attempt === record.attempt ? 'delivered' : 'open'
+}
+
+/** Neither revoked nor expired: whoever has it can use it. */
+export const isAlive = (credential: CredentialRecord, now: Instant): boolean =>
+  credential.revokedAt === undefined && credential.expiresAt > now
+
+/** Whether pods hold credentials that work: delivered, and none of them dead. */
+export const isLive = (record: TaskRecord, now: Instant): boolean =>
+  phase(record) === 'delivered' && record.credentials.every((c) => isAlive(c, now))
+
+/** Whether the last set died of age, not of a stop: the next one is then a renewal, and policy is asked for `renew`. */
+export const diedOfAge = (record: TaskRecord, now: Instant): boolean =>
+  record.attempt > 0 && phase(record) !== 'open' && record.credentials.some((c) => c.revokedAt === undefined && c.expiresAt <= now)
+
+/** When the last of what cannot be revoked at its source dies by itself, if that is still to come. */
+export function lastExpiry(record: TaskRecord, now: Instant): Instant | undefined {
+  const times = record.credentials.flatMap((c) => (c.revocation.class === 'ExpireOnly' && c.expiresAt > now ? [c.expiresAt] : []))
+  return times.length === 0 ? undefined : at(Math.max(...times))
+}
+
+/** The places in status lists that read valid because of this record: what the issuer publishes is derived from it. */
+export function liveStatusRefs(record: TaskRecord): readonly { readonly uri: string; readonly index: number }[] {
+  if (record.completedAt !== undefined) return []
+  return record.credentials.flatMap((c) => (c.revokedAt === undefined && c.statusList !== undefined ? [c.statusList] : []))
+}

@@ -1,0 +1,126 @@
+// From what was planned and what became of it to the record, the report, what to tell, and when to look again. Pure.
+
+import type { Reason } from '../api/reasons.ts'
+import { type Duration, earliest, type Instant, wholeSecond } from '../lib/instant.ts'
+import { report } from './conditions.ts'
+import { spread } from './decide.ts'
+import { renewal, wakeAt } from './lifetime.ts'
+import type { CredentialRecord, Failure, Observed, Report, TaskRecord } from './observed.ts'
+import type { Performed, Plan } from './plan.ts'
+import { isAlive, phase } from './record.ts'
+
+/** Something that happened, for the audit stream, the events and the counters. */
+export type Note =
+  | { readonly tag: 'decided'; readonly decision: NonNullable<Report['decision']>; readonly message: string }
+  | { readonly tag: 'issued' | 'renewed' | 'revoked'; readonly credential: CredentialRecord }
+  | { readonly tag: 'failed'; readonly effect: Performed['effect']['tag']; readonly failure: Failure }
+  | { readonly tag: 'ended'; readonly reason: Reason; readonly message: string; readonly overrun: Duration }
+  /** the word of Ready changed */
+  | { readonly tag: 'turned'; readonly to: Reason; readonly message: string }
+
+export interface Settled {
+  readonly record: TaskRecord
+  readonly report: Report
+  readonly notes: readonly Note[]
+  readonly wakeAt: Instant | undefined
+  /** `now`: somebody else wrote, gather again. `backoff`: something failed. `none`: nothing is owed. */
+  readonly again: 'now' | 'backoff' | 'none'
+}
+
+export function settle(observed: Observed, plan: Plan, performed: readonly Performed[], now: Instant): Settled {
+  const record = performed.reduce((folded, done) => fold(observed, folded, done, now), plan.record)
+  const failures = performed.flatMap(({ effect, outcome }) =>
+    outcome.tag === 'retry' || outcome.tag === 'stalled' ? [{ effect: effect.tag, failure: outcome.failure }] : [],
+  )
+  const next = report(observed, plan, record, failures[0]?.failure, now)
+  return {
+    record,
+    report: next,
+    notes: [
+      ...decided(observed.task.report, next, plan),
+      ...happened(record, performed),
+      ...failures.map((f) => ({ tag: 'failed' as const, ...f })),
+      ...ended(observed, plan, record, now),
+      ...turned(observed.task.report, next),
+    ],
+    wakeAt: earliest(wakeAt(observed, record, plan.standing, plan.judgement, now)),
+    again: again(record, plan, performed, now),
+  }
+}
+
+function fold(observed: Observed, record: TaskRecord, { effect, outcome }: Performed, now: Instant): TaskRecord {
+  // Somebody wrote that attempt or a later one: it is spent. Under one reservation nothing is lost by it.
+  if (outcome.tag === 'behind' && effect.tag === 'Renew') return spent(record, effect.attempt)
+  if (outcome.tag !== 'done') return record
+  const { fact } = outcome
+  switch (fact.of) {
+    case 'RecordIntent':
+      return fact.record
+    case 'Issue':
+    case 'Renew': {
+      if (effect.tag !== 'Issue' && effect.tag !== 'Renew') return record
+      const credentials = record.credentials.map((c): CredentialRecord => {
+        const expiresAt = fact.expiries[c.name] ?? c.expiresAt
+        const renewAt = renewal(effect.issuedAt, expiresAt, record.deadlineAt, spread(observed.task.uid))
+        return { ...c, attempt: effect.attempt, issuedAt: effect.issuedAt, expiresAt, renewAt }
+      })
+      const secret = { name: `taskbound-${observed.task.name}`, uid: fact.secretUid, attempt: effect.attempt }
+      return { ...record, attempt: effect.attempt, secret, credentials }
+    }
+    case 'Withdraw':
+      return { ...record, secret: undefined, withdrawnAttempt: record.attempt }
+    case 'Revoke': {
+      if (effect.tag !== 'Revoke') return record
+      const { name } = effect.credential
+      return { ...record, credentials: record.credentials.map((c) => (c.name === name ? { ...c, revokedAt: wholeSecond(now) } : c)) }
+    }
+    default:
+      return record
+  }
+}
+
+const spent = (record: TaskRecord, attempt: number): TaskRecord => ({
+  ...record,
+  attempt,
+  secret: record.secret === undefined ? undefined : { ...record.secret, attempt },
+})
+
+function again(record: TaskRecord, plan: Plan, performed: readonly Performed[], now: Instant): Settled['again'] {
+  if (performed.some(({ outcome }) => outcome.tag === 'lost' || outcome.tag === 'denied')) return 'now'
+  if (performed.some(({ outcome }) => outcome.tag !== 'done')) return 'backoff'
+  const dying = plan.standing.kind === 'ended' || plan.standing.kind === 'stopped'
+  return dying && (phase(record) !== 'none' || record.credentials.some((c) => isAlive(c, now))) ? 'backoff' : 'none'
+}
+
+function decided(before: Report, after: Report, plan: Plan): readonly Note[] {
+  if (after.decision === undefined || plan.judgement.kind === 'unjudged') return []
+  if (before.decision === after.decision) return []
+  return [{ tag: 'decided', decision: after.decision, message: plan.judgement.kind === 'denied' ? plan.judgement.message : '' }]
+}
+
+function happened(record: TaskRecord, performed: readonly Performed[]): readonly Note[] {
+  return performed.flatMap(({ effect, outcome }): Note[] => {
+    if (outcome.tag !== 'done') return []
+    switch (effect.tag) {
+      case 'Issue':
+      case 'Renew':
+        return record.credentials.map((credential) => ({ tag: effect.tag === 'Issue' ? 'issued' : 'renewed', credential }))
+      case 'Revoke':
+        return [{ tag: 'revoked', credential: effect.credential }]
+      default:
+        return []
+    }
+  })
+}
+
+function ended({ task }: Observed, plan: Plan, record: TaskRecord, now: Instant): readonly Note[] {
+  if (plan.standing.kind !== 'ended' || task.record.completedAt !== undefined || record.completedAt === undefined) return []
+  const overrun = Math.max(0, now - record.completedAt) as Duration
+  return [{ tag: 'ended', reason: plan.standing.reason, message: plan.standing.message, overrun }]
+}
+
+function turned(before: Report, after: Report): readonly Note[] {
+  const word = (r: Report) => r.conditions.find((c) => c.type === 'Ready')
+  const now = word(after)
+  return now === undefined || now.reason === word(before)?.reason ? [] : [{ tag: 'turned', to: now.reason, message: now.message }]
+}

@@ -1,0 +1,79 @@
+// Where a task stands now: ended for good, stopped for a while, blocked, or clear. Pure; says nothing about what to do.
+
+import type { Reason } from '../api/reasons.ts'
+import { type Instant, plus } from '../lib/instant.ts'
+import { findEnding, wordOf } from './ending.ts'
+import type { Observed } from './observed.ts'
+import type { Judgement, Standing } from './plan.ts'
+import { isLive } from './record.ts'
+
+export function stand(observed: Observed, judgement: Judgement, now: Instant): Standing {
+  const { task } = observed
+  if (task.record.completion !== undefined) return ended(task.record.completion, '')
+  const ending = findEnding(observed, now)
+  if (ending !== undefined) return ended(ending.reason, ending.message)
+  return (
+    suspended(observed) ?? missing(observed) ?? denied(observed, judgement, now) ?? held(observed) ?? { kind: 'clear', until: undefined }
+  )
+}
+
+function suspended({ task, agent }: Observed): Standing | undefined {
+  if (task.spec.suspend)
+    return stopped('Suspended', 'SuspendedByUser', '`spec.suspend` is true; set it to false to have the task decided afresh')
+  if (agent.state === 'present' && agent.suspended)
+    return stopped('Suspended', 'AgentSuspended', `Agent \`${task.spec.agent}\` is suspended; its owner can resume it`)
+  return undefined
+}
+
+/** What the first decision needs and is not there. Once bound, its going is an ending instead. */
+function missing({ task, agent, serviceAccount, namespace, workload }: Observed): Standing | undefined {
+  if (namespace === 'unknown' || agent.state === 'unknown' || serviceAccount.state === 'unknown' || workload.state === 'unknown')
+    return blocked('StaleView', 'what the decision needs is not known for certain yet')
+  if (agent.state === 'absent') return blocked('AgentNotFound', `Agent \`${task.spec.agent}\` does not exist in this namespace; create it`)
+  if (serviceAccount.state === 'absent')
+    return blocked(
+      'ServiceAccountNotFound',
+      `ServiceAccount \`${agent.serviceAccount}\` of Agent \`${task.spec.agent}\` does not exist; create it`,
+    )
+  if (workload.state === 'unwatchable') return blocked('WorkloadUnwatchable', workload.message)
+  return undefined
+}
+
+/** A forbid acts at once. The mere loss of a permit must hold for a quiet time before it kills what is live. */
+function denied(observed: Observed, judgement: Judgement, now: Instant): Standing | undefined {
+  if (judgement.kind === 'unjudged') return blocked(judgement.reason, judgement.message)
+  if (judgement.kind === 'allowed') return undefined
+  const live = isLive(observed.task.record, now)
+  if (live && !judgement.kills) return blocked(judgement.reason, judgement.message)
+  if (live && judgement.settles) {
+    const settled = plus(observed.policyChangedAt, observed.limits.policySettle)
+    if (now < settled) return blocked(judgement.reason, judgement.message, settled)
+  }
+  return stopped('Denied', judgement.reason, judgement.message)
+}
+
+function held({ hold, task, credentials, olderPod }: Observed): Standing | undefined {
+  if (hold !== undefined) return blocked(hold.reason, hold.message)
+  for (const { name, provider } of credentials) {
+    if (provider.state === 'present' && provider.notReady !== undefined)
+      return blocked('ProviderNotReady', `credential \`${name}\`: the provider is not ready: ${provider.notReady}`)
+  }
+  if (olderPod !== undefined && task.record.attempt === 0)
+    return blocked(
+      'SecretStillMounted',
+      `pod \`${olderPod}\` is older than the task, carries its label and would receive its credentials; delete the pod or let it finish`,
+    )
+  return undefined
+}
+
+function ended(reason: Reason, message: string): Standing {
+  return { kind: 'ended', word: wordOf(reason), reason, message }
+}
+
+function stopped(word: 'Denied' | 'Suspended', reason: Reason, message: string): Standing {
+  return { kind: 'stopped', word, reason, message }
+}
+
+function blocked(reason: Reason, message: string, until?: Instant): Standing {
+  return { kind: 'blocked', reason, message, until }
+}
