@@ -76,7 +76,10 @@ function denial(observed: Observed, facts: CredentialFacts, decision: Decision):
         kills: true,
       })
     case 'invalidPolicy':
-      return denied('PolicyInvalid', `${where}: ${decision.errors.join('; ')}`, decision, { settles: false, kills: false })
+      return denied('PolicyInvalid', `${where}: ${decision.errors.join('; ')}`, decision, {
+        settles: true,
+        kills: !decision.permitted,
+      })
     default: {
       const requester = observed.requesterUnknown === undefined ? '' : `; ${observed.requesterUnknown}`
       return denied('NoPolicyMatched', `${where}: no policy permits it${requester}`, decision, { settles: true, kills: true })

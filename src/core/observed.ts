@@ -195,6 +195,8 @@ export interface Decision {
   readonly digest: string
   /** a policy that could decide reads the clock, so the answer holds only for a while */
   readonly readsNow: boolean
+  /** whether the valid policies alone would allow it: what is live then outlives somebody's broken policy */
+  readonly permitted: boolean
 }
 
 export interface CredentialFacts {

@@ -4,7 +4,7 @@
 import type { Duration, Instant } from '../lib/instant.ts'
 import type { RevocationClass } from './provider.ts'
 
-/** What an agent's task may ask for. (Approving is a person's request and is not asked here.) */
+/** What an agent's task may ask for. */
 export type PolicyAction = 'issue' | 'renew' | 'exchange' | 'delegate' | 'selfInitiate'
 
 export type Sensitivity = 'Public' | 'Internal' | 'Confidential' | 'Restricted'
@@ -90,7 +90,7 @@ export interface AuthorizationRequest {
 
 /** One policy that had a say. */
 export interface DecidingPolicy {
-  /** `<scope>/<object>/<@id or index>`: `cluster/guard-rails/no-prod`, `team-a/payroll/0` */
+  /** `ClusterAgentPolicy/<name>/<policy>` or `AgentPolicy/<namespace>/<name>/<policy>`; the last part is `@id`, else the place in the text from 0 */
   readonly id: string
   /** `@message` of the policy; a cluster policy without one shows its id only */
   readonly message: string | undefined
@@ -117,6 +117,8 @@ export interface Answer {
   readonly digest: string
   /** whether an enforced policy that could have decided this reads `context.now`: then the answer holds only for a while */
   readonly readsNow: boolean
+  /** whether the valid policies alone would allow it; differs from `outcome === 'allow'` only where that is `invalidPolicy` */
+  readonly permitted: boolean
   /** what policies in Audit mode would have changed; `undefined` where there are none in scope, or they change nothing */
   readonly audit: AuditDifference | undefined
 }
@@ -129,7 +131,7 @@ export interface AuditDifference {
 }
 
 export interface Authorizer {
-  /** Synchronous, below a millisecond for ordinary sets. Same policies and same request: same answer. Never throws on policy errors. */
+  /** Synchronous. Same policies and same request: same answer. What is wrong with a policy or a request is an answer, never thrown. */
   authorize(request: AuthorizationRequest): Answer
   /** When the enforced sets that apply to this namespace last changed; a lost permit counts only after a quiet time since then. */
   changedAt(namespace: string): Instant

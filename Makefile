@@ -1,0 +1,67 @@
+# The commands of this project; `make help` lists them. Each sets up what it needs, once. GNU make 3.81 or newer, macOS or Linux.
+# Not the default shell, because make 3.81 would then run simple commands itself, by its own PATH instead of the one exported here.
+SHELL := bash
+# The devDependency `node` carries the Node version that everything here runs on, whatever the machine has.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+RESULTS := .cache/results
+
+.PHONY: help demo test check unit e2e generate cluster cluster-down bench clean setup
+.NOTPARALLEL:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  Needed: bash, Node and npm, openssl, and Go 1.26 or newer to build the Kubernetes control plane once (it is kept outside the clone).'
+	@echo '  Instead of Go: KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
+	@echo '  (they apply CRDs and admission policies to it; TASKBOUND_TEST_USE_KUBECONFIG=0 makes them ignore it).'
+
+demo: setup ## a task gets its credential and loses it at its end, on a real control plane, in a minute
+	@node test/demo/demo.ts
+
+test: check unit e2e ## everything: check, then unit and end-to-end tests
+
+check: setup ## types, lint, dead code, and whether what is generated is current
+	@npm run -s typecheck
+	@npm run -s lint
+	@npm run -s deadcode
+	@npm run -s unit -- --testPathPatterns 'test/drift\.test\.ts'
+
+unit: setup ## tests that need Node alone
+	@mkdir -p $(RESULTS)
+	@npm run -s unit -- --json --outputFile=$(RESULTS)/unit.json
+
+e2e: setup ## tests against a real API server
+	@mkdir -p $(RESULTS)
+	@npm run -s e2e -- --json --outputFile=$(RESULTS)/e2e.json
+
+generate: setup ## writes everything that is generated again
+	@npm run -s generate
+
+cluster: setup ## starts a control plane with our kinds that keeps running, and prints its kubeconfig
+	@node test/cluster/up.ts
+
+cluster-down: setup ## ends it
+	@node test/cluster/up.ts down
+
+bench: setup ## measures against a bare client
+	@node test/bench/bench.ts
+
+clean: ## ends the cluster and removes everything made in this folder; the control plane's binaries stay in the cache of the user
+	@if [ -e .cache/cluster/supervisor.pid ] && [ -x node_modules/.bin/node ]; then node test/cluster/up.ts down; fi
+	rm -rf .cache dist node_modules
+
+# By content, not by time: a checkout touches the lock file without changing it. Not `npm ci`, which refuses a lock file that lacks the
+# optional packages of other platforms; this installs the versions and checks the sums of the lock file too, and writes neither file.
+setup:
+	@wanted=$$(cksum < package-lock.json); \
+	if [ "$$wanted" != "$$(cat node_modules/.installed 2>/dev/null)" ]; then \
+	  echo 'installing npm packages' >&2; \
+	  npm install --no-save --no-audit --no-fund --loglevel=error >&2 || exit 1; \
+	  if ! node_modules/.bin/node --version >/dev/null 2>&1; then \
+	    echo 'installing Node, whose install script npm did not run' >&2; \
+	    (cd node_modules/node && PATH="$${PATH#*:}" node installArchSpecificPackage.js >&2) || exit 1; \
+	    mkdir -p node_modules/.bin && ln -sf ../node/bin/node node_modules/.bin/node; \
+	  fi; \
+	  node_modules/.bin/node --version >/dev/null || exit 1; \
+	  printf '%s\n' "$$wanted" > node_modules/.installed; \
+	fi

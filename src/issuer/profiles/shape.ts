@@ -1,0 +1,35 @@
+// What makes a claims set one of a profile: the header's `typ`, the claims that must be there and those that must not.
+// The keyring signs nothing that does not fit, so that a builder's mistake cannot make a token that passes elsewhere.
+
+import type { Claims, Profile } from '../../ports/signer.ts'
+
+interface Shape {
+  readonly typ: string
+  readonly required: readonly string[]
+  readonly forbidden: readonly string[]
+}
+
+const shapes: Readonly<Record<Profile, Shape>> = {
+  AccessToken: {
+    typ: 'at+jwt',
+    required: ['iss', 'sub', 'aud', 'client_id', 'exp', 'iat', 'jti', 'status'],
+    forbidden: ['status_list'],
+  },
+  // Without `iss`: a stock OIDC verifier of our issuer must not take an SVID for an access token.
+  JWTSVID: { typ: 'JWT', required: ['sub', 'aud', 'exp', 'iat'], forbidden: ['iss', 'client_id', 'scope', 'status', 'status_list'] },
+  StatusList: { typ: 'statuslist+jwt', required: ['sub', 'iat', 'exp', 'ttl', 'status_list'], forbidden: ['aud', 'client_id', 'scope'] },
+}
+
+/** The `typ` header of a profile. */
+export const typOf = (profile: Profile): string => shapes[profile].typ
+
+/** Why a claims set is not one of this profile, or `undefined` when it is. Names claims, never their values. */
+export function misfit(profile: Profile, claims: Claims): string | undefined {
+  const shape = shapes[profile]
+  const missing = shape.required.filter((name) => claims[name] === undefined)
+  if (missing.length > 0) return `\`${profile}\` lacks ${missing.join(', ')}`
+  const foreign = shape.forbidden.filter((name) => claims[name] !== undefined)
+  if (foreign.length > 0) return `\`${profile}\` must not carry ${foreign.join(', ')}`
+  if (profile === 'JWTSVID' && !String(claims['sub']).startsWith('spiffe://')) return '`JWTSVID` needs a SPIFFE ID as its subject'
+  return undefined
+}

@@ -1,0 +1,67 @@
+// Carries out a plan: one handler a tag. What makes credentials stops at the first effect that is not done; what ends them never
+// waits for another.
+
+import type { Effect, Outcome, Performed } from '../core/plan.ts'
+import { describeError, isConflict, isNotFound } from '../kube/errors.ts'
+import { unreachable } from '../lib/unreachable.ts'
+import { recordIntent } from './effects/intent.ts'
+import { type IssueDeps, issue } from './effects/issue.ts'
+import type { Pass } from './effects/pass.ts'
+import { tasksResource, type WriteStatus } from './effects/status.ts'
+import { withdraw } from './effects/withdraw.ts'
+
+export interface ApplyDeps extends IssueDeps {
+  readonly writeStatus: WriteStatus
+}
+
+export type Apply = (pass: Pass) => Promise<readonly Performed[]>
+
+export function createApply(deps: ApplyDeps): Apply {
+  async function perform(pass: Pass, effect: Effect): Promise<Outcome> {
+    switch (effect.tag) {
+      case 'RecordIntent':
+        return recordIntent(deps, pass, effect)
+      case 'Issue':
+      case 'Renew':
+        return issue(deps, pass, effect)
+      case 'Withdraw':
+        return withdraw(deps, pass.observed.task, effect)
+      case 'Revoke':
+        return revoke(effect)
+      case 'DeleteTask':
+        return deleteTask(pass, effect)
+      default:
+        return unreachable(effect)
+    }
+  }
+
+  async function revoke({ credential }: Extract<Effect, { tag: 'Revoke' }>): Promise<Outcome> {
+    const provider = deps.findProvider(credential.provider.type)
+    if (provider === undefined) {
+      const message = `credential \`${credential.name}\`: no provider of type \`${credential.provider.type}\` is known to this version`
+      return { tag: 'stalled', failure: { reason: 'RevocationUnconfirmed', message } }
+    }
+    const object = deps.views.providers.get(credential.provider.name)
+    const params = object?.uid === credential.provider.uid ? object.params : undefined
+    const done = await provider.revoke(params, credential.statusList === undefined ? {} : { statusList: credential.statusList })
+    return done.ok ? { tag: 'done', fact: { of: 'Revoke' } } : { tag: 'retry', failure: done.failure }
+  }
+
+  async function deleteTask({ observed: { task } }: Pass, { uid }: Extract<Effect, { tag: 'DeleteTask' }>): Promise<Outcome> {
+    if (!deps.leads()) return { tag: 'lost' }
+    const removed = await deps.writes.remove({ resource: tasksResource, namespace: task.namespace, name: task.name }, { uid })
+    if (removed.ok || isNotFound(removed.failure) || isConflict(removed.failure)) return { tag: 'done', fact: { of: 'DeleteTask' } }
+    return { tag: 'retry', failure: { reason: 'WriteFailed', message: `the task could not be deleted: ${describeError(removed.failure)}` } }
+  }
+
+  return async (pass) => {
+    const performed: Performed[] = []
+    for (const effect of pass.plan.effects) {
+      const outcome = await perform(pass, effect)
+      performed.push({ effect, outcome })
+      const makes = effect.tag === 'RecordIntent' || effect.tag === 'Issue' || effect.tag === 'Renew'
+      if (makes && outcome.tag !== 'done') break
+    }
+    return performed
+  }
+}

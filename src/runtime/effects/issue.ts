@@ -1,0 +1,137 @@
+// Issue and Renew: makes every credential of a set, judges once more, and writes the Secret. The only place where material is held.
+
+import { judge, questions } from '../../core/judge.ts'
+import { asUid } from '../../core/names.ts'
+import type { Failure, Observed, Task } from '../../core/observed.ts'
+import type { Effect, IssueOrder, Outcome } from '../../core/plan.ts'
+import { stand } from '../../core/standing.ts'
+import type { KubeObject } from '../../kube/objects.ts'
+import type { Instant } from '../../lib/instant.ts'
+import { milliseconds } from '../../lib/instant.ts'
+import { fail, ok, type Result } from '../../lib/result.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Meter } from '../../ports/meter.ts'
+import type { Issued, Order, Provider } from '../../ports/provider.ts'
+import type { Gather } from '../gather.ts'
+import type { Views } from '../views.ts'
+import type { Pass } from './pass.ts'
+import { createOrReplace, placeOf, type Refusal, replace, type SecretWriter, secretData, secretObject } from './secret.ts'
+
+export interface IssueDeps extends SecretWriter {
+  readonly views: Views
+  readonly gather: Gather
+  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly clock: Clock
+  readonly meter: Pick<Meter, 'issued' | 'renewed'>
+}
+
+export async function issue(deps: IssueDeps, pass: Pass, effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>): Promise<Outcome> {
+  const { task } = pass.observed
+  const made: Record<string, Issued> = {}
+  for (const order of effect.orders) {
+    const issued = await make(deps, pass, effect, order)
+    if (!issued.ok) return { tag: 'retry', failure: issued.failure }
+    made[order.name] = issued.value
+  }
+  if (!(await stillAllowed(deps, pass))) return { tag: 'denied' }
+  const object = secretObject(task, effect.attempt, secretData(task, made))
+  const written = effect.tag === 'Issue' ? await createOrReplace(deps, placeOf(task), object) : await overwrite(deps, task, object)
+  if (!written.ok) return outcomeOf(written.failure)
+  const { uid, resourceVersion } = written.value.metadata
+  pass.written = { uid, resourceVersion }
+  const expiries = Object.fromEntries(Object.entries(made).map(([name, { expiresAt }]): [string, Instant] => [name, expiresAt]))
+  return { tag: 'done', fact: { of: effect.tag, secretUid: asUid(uid), expiries } }
+}
+
+/** A Secret that somebody deleted by hand is made again. */
+async function overwrite(deps: IssueDeps, task: Task, object: object): Promise<Result<KubeObject, Refusal>> {
+  const replaced = await replace(deps, placeOf(task), object)
+  return !replaced.ok && replaced.failure.kind === 'absent' ? createOrReplace(deps, placeOf(task), object) : replaced
+}
+
+async function make(
+  deps: IssueDeps,
+  pass: Pass,
+  effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>,
+  wanted: IssueOrder,
+): Promise<Result<Issued, Failure>> {
+  const object = deps.views.providers.get(wanted.provider.name)
+  const provider = object === undefined ? undefined : deps.findProvider(object.type)
+  if (object === undefined || provider === undefined || object.uid !== wanted.provider.uid)
+    return fail({
+      reason: 'ProviderNotFound',
+      message: `credential \`${wanted.name}\`: provider \`${wanted.provider.name}\` is gone or was replaced`,
+    })
+  const recorded = pass.stored.record.credentials.find((c) => c.name === wanted.name)
+  const reservation = recorded?.statusList === undefined ? {} : { statusList: recorded.statusList }
+  const started = deps.clock.monotonic()
+  const issued = await provider[effect.tag === 'Issue' ? 'issue' : 'renew'](
+    object.params,
+    order(deps, pass.observed, effect, wanted),
+    reservation,
+  )
+  const took = milliseconds(deps.clock.monotonic() - started)
+  deps.meter[effect.tag === 'Issue' ? 'issued' : 'renewed'](wanted.provider.name, issued.ok ? 'success' : 'failure', took)
+  if (!issued.ok) return issued
+  if (issued.value.expiresAt > wanted.expiresAt)
+    return fail({
+      reason: 'IssueFailed',
+      message: `credential \`${wanted.name}\`: provider \`${wanted.provider.name}\` gave a longer life than was ordered`,
+    })
+  return ok(issued.value)
+}
+
+function order(
+  { views }: IssueDeps,
+  { task }: Observed,
+  { attempt, issuedAt }: { attempt: number; issuedAt: Instant },
+  wanted: IssueOrder,
+): Order {
+  const spec = task.spec.credentials.find((c) => c.name === wanted.name)
+  return {
+    task: task.key,
+    taskUid: task.uid,
+    agent: task.spec.agent,
+    serviceAccount: views.agents.get(`${task.namespace}/${task.spec.agent}`)?.serviceAccount ?? '',
+    action: task.spec.action,
+    environment: views.namespaces.get(task.namespace)?.policyLabels['environment'],
+    requestedBy: task.spec.requestedBy?.username,
+    credential: wanted.name,
+    audience: spec?.audience,
+    scopes: spec?.scopes ?? [],
+    attempt,
+    issuedAt,
+    expiresAt: wanted.expiresAt,
+  }
+}
+
+/** Policy, suspension or the workload may have changed while the credentials were made: then they are not delivered. */
+async function stillAllowed({ views, gather, clock }: IssueDeps, pass: Pass): Promise<boolean> {
+  const task = views.tasks.get(pass.observed.task.key)
+  if (task === undefined || task.uid !== pass.observed.task.uid) return false
+  const now = clock.now()
+  // the record as this pass wrote it: what the store shows may be older
+  const observed = await gather({ ...task, record: pass.stored.record }, now)
+  return stand(observed, judge(observed, questions(observed, now).standing), now).kind === 'clear'
+}
+
+function outcomeOf(refusal: Refusal): Outcome {
+  switch (refusal.kind) {
+    case 'behind':
+      return { tag: 'behind' }
+    case 'lost':
+      return { tag: 'lost' }
+    case 'foreign':
+      return {
+        tag: 'stalled',
+        failure: {
+          reason: 'SecretConflict',
+          message: "a Secret with the name of the task's Secret exists and is not this task's; it is left untouched: delete or rename it",
+        },
+      }
+    case 'absent':
+      return { tag: 'retry', failure: { reason: 'WriteFailed', message: 'the Secret vanished while it was written' } }
+    default:
+      return { tag: 'retry', failure: refusal.failure }
+  }
+}

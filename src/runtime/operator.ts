@@ -1,0 +1,308 @@
+// One replica of the operator, put together: what is watched, what is done about it, and what happens as leadership comes and goes.
+
+import type { TaskKey, Uid } from '../core/names.ts'
+import type { Failure, Limits, Task } from '../core/observed.ts'
+import { liveStatusRefs } from '../core/record.ts'
+import type { StatusLists } from '../issuer/statuslist/statuslist.ts'
+import type { KubeClient } from '../kube/client.ts'
+import { createDeadlines } from '../kube/deadlines.ts'
+import { createElector, type Elector, type ElectorDeps } from '../kube/elector.ts'
+import { createWrites } from '../kube/patch.ts'
+import { createQueue, type Queue } from '../kube/queue.ts'
+import type { Change } from '../kube/store.ts'
+import { at, type Instant, milliseconds, plus, seconds } from '../lib/instant.ts'
+import type { PolicyEngine } from '../policy/engine.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Entropy } from '../ports/entropy.ts'
+import type { Journal } from '../ports/journal.ts'
+import type { Log } from '../ports/log.ts'
+import type { Meter } from '../ports/meter.ts'
+import type { Registry } from '../providers/registry.ts'
+import { createApply } from './apply.ts'
+import { createDeparted } from './departed.ts'
+import { createDoubt } from './doubt.ts'
+import { createWriteStatus } from './effects/status.ts'
+import { createTakeBack } from './effects/takeback.ts'
+import { createFences } from './fences.ts'
+import { createGather } from './gather.ts'
+import { createPolicies, type PolicyKind } from './policies.ts'
+import { createProviderChecks } from './providers.ts'
+import { createReconcile } from './reconcile.ts'
+import { createAsker } from './requester.ts'
+import type { Document } from './storage.ts'
+import { createTell } from './tell.ts'
+import { createTriggers } from './triggers.ts'
+import type { Views } from './views.ts'
+import { createWatching, freshness, type Watching } from './watching.ts'
+import { createWorkloads, type WatchedKind } from './workloads.ts'
+
+export interface OperatorDeps {
+  readonly client: KubeClient
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly log: Log
+  readonly meter: Meter
+  readonly journal: Journal
+  readonly engine: PolicyEngine
+  readonly registry: Registry
+  /** made by the caller, who also serves them; told here what lives */
+  readonly statusLists: StatusLists
+  readonly vouched: Document
+  readonly election: Pick<
+    ElectorDeps,
+    'namespace' | 'name' | 'identity' | 'annotations' | 'leaseDuration' | 'renewDeadline' | 'retryPeriod'
+  >
+  readonly limits: Limits
+  readonly concurrency: number
+  /** empty for all */
+  readonly namespaces: readonly string[]
+}
+
+export interface Operator {
+  readonly watching: Watching
+  readonly queue: Queue
+  readonly elector: Elector
+  start(): void
+  stop(): Promise<void>
+  /** whether this replica leads and has taken over */
+  active(): boolean
+  /** what keeps it from being ready or alive, by name; empty when all is well */
+  problems(): Readonly<Record<string, string>>
+}
+
+export function createOperator(deps: OperatorDeps): Operator {
+  const { client, clock, entropy, log, meter, engine, statusLists } = deps
+  const watching = createWatching({ client, clock, entropy, log, meter, namespaces: deps.namespaces })
+  const views: Views = {
+    tasks: watching.tasks.store,
+    agents: watching.agents.store,
+    serviceAccounts: watching.serviceAccounts.store,
+    namespaces: watching.namespaces.store,
+    pods: watching.pods.store,
+    providers: watching.providers.store,
+    namespacePolicies: watching.namespacePolicies.store,
+    clusterPolicies: watching.clusterPolicies.store,
+  }
+  const queue = createQueue({ clock, entropy, log, concurrency: deps.concurrency })
+  const chores = createQueue({ clock, entropy, log, concurrency: 4, groupOf: () => '' })
+  const deadlines = createDeadlines<Instant>({ now: clock.now, fire: (key) => queue.add(key, 'end'), log })
+  const writes = createWrites(client)
+  const departed = createDeparted()
+  const triggers = createTriggers({ views, queue, departed })
+  let active = false
+  let takeover = 0
+
+  const elector = createElector({ ...deps.election, client, clock, entropy, log, onGained: () => void takeOver(), onLost: handOver })
+  const leads = (): boolean => active && elector.isLeader()
+
+  const fences = createFences({
+    client,
+    policies: watching.admissionPolicies.store,
+    bindings: watching.admissionBindings.store,
+    probeNamespace: deps.namespaces[0] ?? 'default',
+    document: deps.vouched,
+    clock,
+    log,
+    changed: () => triggers.everything('resync'),
+  })
+  const policyKinds: readonly PolicyKind[] = [
+    policyKind('Cluster', watching.clusterPolicies),
+    policyKind('Namespace', watching.namespacePolicies),
+  ]
+  const policies = createPolicies({ engine, kinds: policyKinds, writes, leads: () => elector.isLeader(), clock, log })
+  const providers = createProviderChecks({
+    store: watching.providers.store,
+    findProvider: deps.registry.find,
+    writes,
+    absorb: (object) => void watching.providers.reflector.absorb(object),
+    leads: () => elector.isLeader(),
+    clock,
+    log,
+    changed: triggers.provider,
+  })
+
+  const kinds = new Map<string, WatchedKind>([
+    ['batch/v1/Job', watchedKind(watching.jobs)],
+    ['v1/Pod', watchedKind(watching.pods)],
+  ])
+  triggers.follow('Job', watching.jobs.store)
+  triggers.follow('Pod', watching.pods.store)
+  const resources = new Map([
+    ['batch/v1/Job', watching.jobs.resource],
+    ['v1/Pod', watching.pods.resource],
+  ])
+  const workloads = createWorkloads({
+    client,
+    clock,
+    known: kinds,
+    learned: triggers.kind,
+    watch(resource, kind) {
+      const watched = watching.workload(resource)
+      resources.set(`${resource.group === '' ? '' : `${resource.group}/`}${resource.version}/${kind}`, resource)
+      triggers.follow(kind, watched.store)
+      void watched.reflector.waitSynced().then(() => triggers.kind('', kind))
+      return watchedKind(watched)
+    },
+  })
+
+  const agentsByAccount = views.agents.index((agent) => [`${agent.namespace}/${agent.serviceAccount}`])
+  const gather = createGather({
+    views,
+    workloads,
+    doubt: createDoubt({ client, resourceOf: (ref) => resources.get(`${ref.apiVersion}/${ref.kind}`) }),
+    authorizer: engine,
+    findProvider: deps.registry.find,
+    notReady: providers.notReady,
+    asker: createAsker({
+      vouchedSince: fences.vouchedSince,
+      isAgent: (namespace, account) => agentsByAccount(`${namespace}/${account}`).size > 0,
+    }),
+    hold,
+    clock,
+    meter,
+    limits: deps.limits,
+  })
+  const writeStatus = createWriteStatus({ writes, absorb: (object) => void watching.tasks.reflector.absorb(object) })
+  const reconcile = createReconcile({
+    views,
+    departed,
+    gather,
+    apply: createApply({ views, gather, writes, leads, findProvider: deps.registry.find, clock, meter, writeStatus }),
+    writeStatus,
+    takeBack: createTakeBack({ client, writes, leads, writeStatus }),
+    tell: createTell({ journal: deps.journal, meter, clock }),
+    clock,
+    meter,
+  })
+
+  watching.tasks.store.subscribe(showPlaces)
+  for (const kind of policyKinds) kind.store.subscribe(({ key }) => chores.add(`${kind.scope} ${key}`, 'end'))
+  watching.providers.store.subscribe(({ key }) => chores.add(`Provider ${key}`, 'new'))
+  for (const { store } of [watching.admissionPolicies, watching.admissionBindings])
+    store.subscribe(({ key }) => {
+      if (key.startsWith('taskbound-')) chores.add('Fences', 'end')
+    })
+
+  /** What the issuer publishes as valid follows the store, also when this replica does not lead. */
+  function showPlaces(change: Change<Task>): void {
+    const uid: Uid | undefined = change.before?.uid
+    if (uid !== undefined && uid !== change.after?.uid) statusLists.forget(uid)
+    if (change.after !== undefined) statusLists.observe(change.after.uid, liveStatusRefs(change.after.record))
+  }
+
+  function hold(): Failure | undefined {
+    if (!leads()) return { reason: 'StaleView', message: 'this replica does not lead' }
+    const stale = watching.stale(freshness)
+    if (stale !== undefined) return { reason: 'StaleView', message: `the view of \`${stale}\` made no progress for too long` }
+    return fences.hold()
+  }
+
+  async function work(key: string): Promise<void> {
+    if (!leads()) return
+    deadlines.clear(key)
+    const next = await reconcile(key as TaskKey)
+    if (next.again === 'now') queue.addAfter(key, milliseconds(50), 'end')
+    else if (next.again === 'backoff') queue.retry(key)
+    else queue.forget(key)
+    if (next.wakeAfter !== undefined) deadlines.set(key, plus(at(clock.now()), milliseconds(Math.max(0, next.wakeAfter))))
+  }
+
+  async function doChore(key: string): Promise<void> {
+    const [what, name = ''] = key.split(' ')
+    if (what === 'Fences') {
+      await fences.check()
+      chores.addAfter('Fences', seconds(60), 'resync')
+      return
+    }
+    const kind = policyKinds.find(({ scope }) => scope === what)
+    const namespace = kind?.scope === 'Namespace' ? name.slice(0, name.indexOf('/')) : undefined
+    const before = engine.changedAt(namespace ?? '')
+    const result = kind === undefined ? await providers.check(name) : await policies.handle(kind, name)
+    if (kind !== undefined && engine.changedAt(namespace ?? '') !== before) triggers.policies(namespace)
+    // a provider that is gone or changed may free an audience, or take one
+    else
+      for (const other of watching.providers.store.keys())
+        if (other !== name && providers.mayDiffer(other)) chores.add(`Provider ${other}`, 'new')
+    if (result === 'retry') chores.retry(key)
+    else chores.forget(key)
+  }
+
+  /** Nothing is decided before every kind was listed anew, every policy is in force and the issuer has a list of this term. */
+  async function takeOver(): Promise<void> {
+    takeover += 1
+    const mine = takeover
+    const current = (): boolean => mine === takeover && elector.isLeader()
+    log.info('leading; taking over')
+    while (current()) {
+      const ready = (await watching.relist()) && (await policies.handleAll()) && (await beganTerm())
+      if (!current()) return
+      if (ready) break
+      await new Promise((resolve) => setTimeout(resolve, 500))
+    }
+    if (!current()) return
+    await providers.checkAll()
+    await fences.check()
+    statusLists.tasksSynced()
+    active = true
+    log.info('took over', { tasks: views.tasks.size })
+    triggers.everything('resync')
+  }
+
+  async function beganTerm(): Promise<boolean> {
+    const began = await statusLists.beginTerm()
+    if (!began.ok) log.warn('the status list of this term could not be recorded; it is tried again', { reason: began.failure })
+    return began.ok
+  }
+
+  function handOver(): void {
+    takeover += 1
+    active = false
+    log.warn('handed over')
+  }
+
+  let retiring: ReturnType<typeof setInterval> | undefined
+  return {
+    watching,
+    queue,
+    elector,
+    active: leads,
+    start() {
+      watching.start()
+      void queue.run(work)
+      void chores.run(doChore)
+      chores.add('Fences')
+      retiring = setInterval(() => void statusLists.retire(), 60_000)
+      void Promise.all(watching.all().map(({ reflector }) => reflector.waitSynced())).then((synced) => {
+        if (synced.every(Boolean)) elector.start()
+      })
+    },
+    async stop() {
+      clearInterval(retiring)
+      active = false
+      await Promise.all([queue.shutdown('drop'), chores.shutdown('drop')])
+      deadlines.stop()
+      await elector.stop()
+      await watching.stop()
+    },
+    problems() {
+      const unsynced = watching.all().find(({ reflector }) => !reflector.synced())
+      const stale = watching.stale(seconds(600))
+      return {
+        ...(unsynced === undefined ? {} : { sync: `${unsynced.resource.plural} are not listed yet` }),
+        ...(stale === undefined || unsynced !== undefined ? {} : { progress: `${stale} made no progress for ten minutes` }),
+        ...(engine.usable() ? {} : { policy: 'the policy engine is damaged' }),
+      }
+    },
+  }
+}
+
+function policyKind(scope: PolicyKind['scope'], watched: Watching['clusterPolicies']): PolicyKind {
+  return { scope, resource: watched.resource, store: watched.store, absorb: (object) => void watched.reflector.absorb(object) }
+}
+
+function watchedKind(watched: {
+  readonly store: Watching['jobs']['store'] | Watching['pods']['store']
+  readonly reflector: { synced(): boolean }
+}): WatchedKind {
+  return { get: (key) => watched.store.get(key), synced: () => watched.reflector.synced() }
+}

@@ -1,0 +1,70 @@
+// One pass over one task: gather, decide, apply, settle, write, tell. Level-based: it may run at any time and any number of times.
+
+import { decide } from '../core/decide.ts'
+import type { TaskKey } from '../core/names.ts'
+import type { Task } from '../core/observed.ts'
+import { type Settled, settle } from '../core/settle.ts'
+import type { Duration, Instant } from '../lib/instant.ts'
+import { between, milliseconds } from '../lib/instant.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Meter } from '../ports/meter.ts'
+import type { Apply } from './apply.ts'
+import type { Departed } from './departed.ts'
+import type { Pass } from './effects/pass.ts'
+import type { WriteStatus } from './effects/status.ts'
+import type { TakeBack } from './effects/takeback.ts'
+import type { Gather } from './gather.ts'
+import type { Tell } from './tell.ts'
+import type { Views } from './views.ts'
+
+export interface ReconcileDeps {
+  readonly views: Views
+  readonly departed: Departed
+  readonly gather: Gather
+  readonly apply: Apply
+  readonly writeStatus: WriteStatus
+  readonly takeBack: TakeBack
+  readonly tell: Tell
+  readonly clock: Clock
+  readonly meter: Pick<Meter, 'reconciled'>
+}
+
+/** What the queue is to do with the key next. */
+export interface Next {
+  readonly again: 'now' | 'backoff' | 'none'
+  readonly wakeAfter: Duration | undefined
+}
+
+export type Reconcile = (key: TaskKey) => Promise<Next>
+
+export function createReconcile(deps: ReconcileDeps): Reconcile {
+  const { views, departed, clock } = deps
+
+  async function pass(task: Task, resourceVersion: string, now: Instant): Promise<Settled['again'] | Settled> {
+    const observed = await deps.gather(task, now)
+    const plan = decide(observed, now)
+    const pass: Pass = { observed, plan, stored: { record: task.record, report: task.report, resourceVersion }, written: undefined }
+    const performed = await deps.apply(pass)
+    const settled = settle(observed, plan, performed, clock.now())
+    if (performed.some(({ outcome }) => outcome.tag === 'lost')) return 'now'
+    const deleted = performed.some(({ effect }) => effect.tag === 'DeleteTask')
+    const written = deleted ? ({ tag: 'done' } as const) : await deps.writeStatus(pass, settled.record, settled.report)
+    if (written.tag !== 'done' && (await deps.takeBack(pass, settled)) !== 'recorded') return written.tag === 'lost' ? 'now' : 'backoff'
+    if (task.gone) departed.settle(task.key, settled)
+    deps.tell(observed, settled)
+    return settled
+  }
+
+  return async (key) => {
+    const entry = views.tasks.entry(key)
+    const task = entry?.value ?? departed.get(key)
+    if (task === undefined) return { again: 'none', wakeAfter: undefined }
+    const started = clock.monotonic()
+    const now = clock.now()
+    const result = await pass(task, entry?.resourceVersion ?? '', now)
+    const settled = typeof result === 'string' ? undefined : result
+    const again = settled?.again ?? (result as Settled['again'])
+    deps.meter.reconciled(again === 'none' ? 'success' : 'retry', milliseconds(clock.monotonic() - started))
+    return { again, wakeAfter: settled?.wakeAt === undefined ? undefined : between(clock.now(), settled.wakeAt) }
+  }
+}

@@ -1,0 +1,100 @@
+// The few objects of the operator's own namespace: signing keys, the records of status lists, and since when admission vouches for
+// requesters. Each is created by POST and changed by compare-and-set only.
+
+import type { KeyStore } from '../issuer/key-store.ts'
+import { type ListRecord, type ListStore, parseRecords } from '../issuer/statuslist/records.ts'
+import type { KubeClient } from '../kube/client.ts'
+import { type ApiError, describeError, isAlreadyExists, isConflict, isNotFound } from '../kube/errors.ts'
+import { type KubeObject, pathOf, type Resource } from '../kube/objects.ts'
+import { Material } from '../lib/material.ts'
+import { fail, ok, type Result } from '../lib/result.ts'
+import { record, text } from './objects/fields.ts'
+
+const secrets: Resource = { group: '', version: 'v1', plural: 'secrets' }
+const configMaps: Resource = { group: '', version: 'v1', plural: 'configmaps' }
+
+export const names = {
+  keys: 'taskbound-issuer-keys',
+  ca: 'taskbound-issuer-ca',
+  caPublished: 'taskbound-issuer-ca-bundle',
+  lists: 'taskbound-status-lists',
+  vouched: 'taskbound-requester-check',
+} as const
+
+const managed = { 'app.kubernetes.io/managed-by': 'taskbound', 'app.kubernetes.io/part-of': 'taskbound' }
+
+/** One document under one key of a Secret. */
+export function createKeyStore(client: Pick<KubeClient, 'request'>, namespace: string, name: string, key = 'document'): KeyStore {
+  return {
+    async read() {
+      const found = await client.request<KubeObject>({ method: 'GET', path: pathOf(secrets, { namespace, name }) })
+      if (!found.ok)
+        return isNotFound(found.failure) ? ok(undefined) : fail(`Secret \`${name}\` cannot be read: ${describeError(found.failure)}`)
+      const value = text(record(found.value.body['data'])[key])
+      return value === undefined ? fail(`Secret \`${name}\` has no key \`${key}\``) : ok(new Material(Buffer.from(value, 'base64')))
+    },
+    async create(document) {
+      const body = {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        type: 'Opaque',
+        metadata: { name, namespace, labels: managed },
+        data: { [key]: Buffer.from(document.reveal()).toString('base64') },
+      }
+      const created = await client.request({ method: 'POST', path: pathOf(secrets, { namespace }), body })
+      if (created.ok) return ok('created')
+      return isAlreadyExists(created.failure) ? ok('exists') : fail(`Secret \`${name}\` cannot be made: ${describeError(created.failure)}`)
+    },
+  }
+}
+
+/** One JSON document in a ConfigMap. */
+export interface Document {
+  read(): Promise<Result<{ readonly value: unknown; readonly version: string | undefined }, string>>
+  write(value: unknown, version: string | undefined): Promise<Result<undefined, 'conflict' | { readonly message: string }>>
+}
+
+export function createDocument(client: Pick<KubeClient, 'request'>, namespace: string, name: string): Document {
+  const refusal = (error: ApiError): 'conflict' | { readonly message: string } =>
+    isConflict(error) || isAlreadyExists(error) || isNotFound(error)
+      ? 'conflict'
+      : { message: `ConfigMap \`${name}\` cannot be written: ${describeError(error)}` }
+  return {
+    async read() {
+      const found = await client.request<KubeObject>({ method: 'GET', path: pathOf(configMaps, { namespace, name }) })
+      if (!found.ok) {
+        if (isNotFound(found.failure)) return ok({ value: undefined, version: undefined })
+        return fail(`ConfigMap \`${name}\` cannot be read: ${describeError(found.failure)}`)
+      }
+      const written = text(record(found.value.body['data'])['document']) ?? 'null'
+      try {
+        return ok({ value: JSON.parse(written) as unknown, version: found.value.body.metadata.resourceVersion })
+      } catch {
+        return fail(`ConfigMap \`${name}\` holds no JSON; delete it to start anew`)
+      }
+    },
+    async write(value, version) {
+      const body = {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name, namespace, labels: managed, ...(version === undefined ? {} : { resourceVersion: version }) },
+        data: { document: JSON.stringify(value) },
+      }
+      const written =
+        version === undefined
+          ? await client.request({ method: 'POST', path: pathOf(configMaps, { namespace }), body })
+          : await client.request({ method: 'PUT', path: pathOf(configMaps, { namespace, name }), body })
+      return written.ok ? ok(undefined) : fail(refusal(written.failure))
+    },
+  }
+}
+
+export function createListStore(document: Document): ListStore {
+  return {
+    async read() {
+      const found = await document.read()
+      return found.ok ? ok({ records: parseRecords(found.value.value), version: found.value.version }) : found
+    },
+    write: (records: readonly ListRecord[], version) => document.write(records, version),
+  }
+}

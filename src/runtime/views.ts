@@ -1,0 +1,29 @@
+// What one replica knows of the cluster, as its stores have it, and the few live reads that settle a doubt. No writes.
+
+import type { Presence, Task, WorkloadFacts, WorkloadRef } from '../core/observed.ts'
+import type { StoreView } from '../kube/store.ts'
+import type { Agent, Known, Namespace, Pod, PolicyObject, ProviderObject } from './objects/kinds.ts'
+
+export interface Views {
+  readonly tasks: StoreView<Task>
+  readonly agents: StoreView<Agent>
+  readonly serviceAccounts: StoreView<Known>
+  readonly namespaces: StoreView<Namespace>
+  readonly pods: StoreView<Pod>
+  readonly providers: StoreView<ProviderObject>
+  readonly namespacePolicies: StoreView<PolicyObject>
+  readonly clusterPolicies: StoreView<PolicyObject>
+}
+
+/** The objects that tasks name as their workloads, of whatever kind. */
+export interface Workloads {
+  /** What is known; starts to watch the kind when it is named for the first time, and says `unknown` until that is in step. */
+  look(namespace: string, ref: WorkloadRef): WorkloadFacts
+}
+
+/** One live GET, where a store's silence is not enough to end something: `unknown` where the API server did not answer. */
+export interface Doubt {
+  agent(namespace: string, name: string): Promise<Presence>
+  serviceAccount(namespace: string, name: string): Promise<Presence>
+  workload(namespace: string, ref: WorkloadRef): Promise<Presence>
+}

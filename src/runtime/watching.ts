@@ -1,0 +1,151 @@
+// Builds the stores and reflectors of one replica: what is watched, how much of each object is kept, and whether it is all in step.
+
+import type { Task } from '../core/observed.ts'
+import type { KubeClient } from '../kube/client.ts'
+import type { KubeObject, Resource } from '../kube/objects.ts'
+import { createReflector, type Reflector } from '../kube/reflector.ts'
+import { createStore, type Store } from '../kube/store.ts'
+import type { Duration } from '../lib/instant.ts'
+import { milliseconds, seconds } from '../lib/instant.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Entropy } from '../ports/entropy.ts'
+import type { Log } from '../ports/log.ts'
+import type { Meter } from '../ports/meter.ts'
+import type { AdmissionObject } from './fences.ts'
+import { number, record, text } from './objects/fields.ts'
+import {
+  type Agent,
+  type Known,
+  type Namespace,
+  type Pod,
+  type PolicyObject,
+  type ProviderObject,
+  readAgent,
+  readJob,
+  readKnown,
+  readNamespace,
+  readOther,
+  readPod,
+  readPolicy,
+  readProvider,
+  type Workload,
+} from './objects/kinds.ts'
+import { readTask } from './objects/task.ts'
+
+/** A kind that is watched: its store, and what keeps it in step. */
+export interface Watched<T> {
+  readonly resource: Resource
+  readonly store: Store<T>
+  readonly reflector: Reflector
+}
+
+export interface WatchingDeps {
+  readonly client: KubeClient
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly log: Log
+  readonly meter: Pick<Meter, 'watchRestarted'>
+  /** empty for all */
+  readonly namespaces: readonly string[]
+}
+
+export interface Watching {
+  readonly tasks: Watched<Task>
+  readonly agents: Watched<Agent>
+  readonly serviceAccounts: Watched<Known>
+  readonly namespaces: Watched<Namespace>
+  readonly pods: Watched<Pod>
+  readonly jobs: Watched<Workload>
+  readonly providers: Watched<ProviderObject>
+  readonly namespacePolicies: Watched<PolicyObject>
+  readonly clusterPolicies: Watched<PolicyObject>
+  readonly admissionPolicies: Watched<AdmissionObject>
+  readonly admissionBindings: Watched<AdmissionObject>
+  /** Watches one more workload kind, from now on. */
+  workload(resource: Resource): Watched<Workload>
+  all(): readonly Watched<unknown>[]
+  start(): void
+  stop(): Promise<void>
+  /** plural of a kind that decisions depend on and that made no progress for `limit`; `undefined` when all did */
+  stale(limit: Duration): string | undefined
+  /** Consistent lists of everything that begin after this call. */
+  relist(): Promise<boolean>
+}
+
+const group = 'taskbound.dev'
+const version = 'v1alpha1'
+const own = (plural: string): Resource => ({ group, version, plural })
+const core = (plural: string): Resource => ({ group: '', version: 'v1', plural })
+const admission = (plural: string): Resource => ({ group: 'admissionregistration.k8s.io', version: 'v1', plural })
+
+export function createWatching(deps: WatchingDeps): Watching {
+  const watched: Watched<unknown>[] = []
+  const { client, clock, entropy, log, meter } = deps
+  let started = false
+
+  function watch<T>(
+    resource: Resource,
+    decode: (object: KubeObject) => T | undefined,
+    options: { readonly clusterScoped?: boolean; readonly metadataOnly?: boolean; readonly labelSelector?: string } = {},
+  ): Watched<T> {
+    const { clusterScoped = false, ...rest } = options
+    const store = createStore<T>({ log })
+    const scope = clusterScoped || deps.namespaces.length === 0 ? {} : { namespaces: deps.namespaces }
+    const reflector = createReflector<T>({
+      client,
+      resource: { ...resource, ...scope },
+      decode,
+      store,
+      clock,
+      entropy,
+      log,
+      meter,
+      ...rest,
+    })
+    const made = { resource, store, reflector }
+    watched.push(made)
+    if (started) reflector.start()
+    return made
+  }
+
+  const bound = { clusterScoped: true, metadataOnly: true }
+  return {
+    tasks: watch(own('agenttasks'), readTask),
+    agents: watch(own('agents'), readAgent),
+    serviceAccounts: watch(core('serviceaccounts'), readKnown, { metadataOnly: true }),
+    namespaces: watch(core('namespaces'), readNamespace, { clusterScoped: true, metadataOnly: true }),
+    pods: watch(core('pods'), readPod, { labelSelector: 'taskbound.dev/task' }),
+    jobs: watch({ group: 'batch', version: 'v1', plural: 'jobs' }, readJob),
+    providers: watch(own('clustercredentialproviders'), readProvider, { clusterScoped: true }),
+    namespacePolicies: watch(own('agentpolicies'), readPolicy),
+    clusterPolicies: watch(own('clusteragentpolicies'), readPolicy, { clusterScoped: true }),
+    admissionPolicies: watch(admission('validatingadmissionpolicies'), readAdmission, bound),
+    admissionBindings: watch(admission('validatingadmissionpolicybindings'), readAdmission, bound),
+    workload: (resource) => watch(resource, readOther),
+    all: () => watched,
+    start() {
+      started = true
+      for (const { reflector } of watched) reflector.start()
+    },
+    stop: async () => void (await Promise.all(watched.map(({ reflector }) => reflector.stop()))),
+    stale(limit) {
+      const now = clock.monotonic()
+      const late = watched.find(({ reflector }) => {
+        const progress = reflector.lastProgress()
+        return progress === undefined || milliseconds(now - progress) > limit
+      })
+      return late?.resource.plural
+    },
+    relist: async () => (await Promise.all(watched.map(({ reflector }) => reflector.relist()))).every(Boolean),
+  }
+}
+
+/** How old a view may be that something is issued on. */
+export const freshness = seconds(90)
+
+function readAdmission(object: KubeObject): AdmissionObject | undefined {
+  const metadata = record(object.metadata)
+  const [name, uid] = [text(metadata['name']), text(metadata['uid'])]
+  if (name === undefined || uid === undefined || !name.startsWith('taskbound-')) return { name: name ?? '', uid: uid ?? '', generation: 0 }
+  return { name, uid, generation: number(metadata['generation']) ?? 0 }
+}

@@ -1,0 +1,76 @@
+// Gauges that are computed from a snapshot of the stores at scrape. Names of tasks, credentials and people never become labels.
+
+import { Gauge, type Registry } from 'prom-client'
+import { type Duration, milliseconds } from '../lib/instant.ts'
+import type { Clock } from '../ports/clock.ts'
+import { type Snapshot, sum, within } from './snapshot.ts'
+
+/** The most namespaces, and the most providers of one namespace, that get series of their own; the rest share `_other`. */
+export interface SeriesCaps {
+  readonly namespaces: number
+  readonly providers: number
+}
+
+export const defaultCaps: SeriesCaps = { namespaces: 200, providers: 50 }
+
+/** Answers what brings the gauges up to date. */
+export function createGauges(registry: Registry, snapshot: Snapshot, clock: Clock, caps: SeriesCaps): () => void {
+  const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
+    new Gauge<L>({ name, help, labelNames, registers: [registry] })
+
+  const leader = gauge('taskbound_leader', '1 on the replica that leads, else 0.')
+  const tasks = gauge('taskbound_tasks', 'Tasks by the reason of their Ready condition.', 'namespace', 'state')
+  const credentials = gauge('taskbound_credentials', 'Credentials of tasks by state.', 'namespace', 'provider', 'state')
+  const expiring = gauge(
+    'taskbound_credentials_expiring',
+    'Credentials that can still be used and die within this time; a longer time includes the shorter ones.',
+    'namespace',
+    'provider',
+    'within',
+  )
+  const next = gauge(
+    'taskbound_credential_next_expiry_timestamp_seconds',
+    'When the next credential that can still be used dies by itself, in seconds since 1970.',
+    'namespace',
+    'provider',
+  )
+  const depth = gauge('taskbound_workqueue_depth', 'Tasks that wait for a pass, by priority.', 'priority')
+  const oldest = gauge('taskbound_workqueue_oldest_seconds', 'How long the oldest waiting task has waited; 0 when none waits.')
+  const progress = gauge(
+    'taskbound_watch_last_progress_timestamp_seconds',
+    'When a watch last brought an event, a bookmark or a whole list, in seconds since 1970.',
+    'resource',
+  )
+
+  const sums = (): void => {
+    tasks.reset()
+    credentials.reset()
+    expiring.reset()
+    next.reset()
+    for (const [namespace, row] of sum(snapshot.tasks(), clock.now(), caps)) {
+      for (const [state, { count }] of row.states.counts) tasks.set({ namespace, state }, count)
+      for (const [provider, group] of row.providers) {
+        for (const [state, { count }] of group.states.counts) credentials.set({ namespace, provider, state }, count)
+        within.forEach((name, i) => {
+          expiring.set({ namespace, provider, within: name }, group.expiring[i] ?? 0)
+        })
+        if (Number.isFinite(group.next)) next.set({ namespace, provider }, group.next / 1000)
+      }
+    }
+  }
+  const ago = (then: Duration): Duration => milliseconds(clock.monotonic() - then)
+
+  return () => {
+    leader.set(snapshot.leader() ? 1 : 0)
+    sums()
+    const queue = snapshot.queue()
+    depth.reset()
+    for (const [priority, count] of Object.entries(queue.depth)) depth.set({ priority }, count)
+    oldest.set((queue.oldest ?? 0) / 1000)
+    progress.reset()
+    for (const { resource, lastProgress } of snapshot.watches()) {
+      // 0 rather than no series: a watch that never came up must alarm as one that stopped
+      progress.set({ resource }, lastProgress === undefined ? 0 : (clock.now() - ago(lastProgress)) / 1000)
+    }
+  }
+}

@@ -1,0 +1,132 @@
+// Every CEL rule of crds/*.yaml with an object that passes it and one that does not; test/e2e/crds.test.ts counts that none is missing.
+
+import type { RequestOptions } from '../support/cluster.ts'
+import { operator } from './admission/fixture.ts'
+
+export type Fields = Readonly<Record<string, unknown>>
+export interface Attempt {
+  readonly name?: string
+  readonly spec?: Fields
+  readonly status?: Fields
+  /** a merge patch of the spec or status, made to the stored object; absent: the object is created */
+  readonly change?: Fields
+}
+export interface Row {
+  readonly kind: string
+  /** begins the message of exactly one rule of that kind */
+  readonly rule: string
+  readonly pass: Attempt
+  readonly fail: Attempt
+}
+
+export const credential = { name: 'api', providerRef: { kind: 'ClusterCredentialProvider', name: 'corp' } }
+const jwt = { profile: 'AccessToken', audiences: ['https://a.example'] }
+const pin = { kind: 'ClusterCredentialProvider', name: 'corp', uid: 'u', type: 'jwt' }
+export const leaseSpec = {
+  handle: 'tbx',
+  installation: 'test',
+  task: { namespace: 'a', name: 'b', uid: 'c' },
+  credential: 'api',
+  attempt: 1,
+  provider: pin,
+  effectBy: '2030-01-01T00:00:00Z',
+}
+export const base: Readonly<
+  Record<
+    string,
+    { readonly plural: string; readonly cluster?: boolean; readonly as?: RequestOptions; readonly name?: string; readonly spec: Fields }
+  >
+> = {
+  AgentTask: { plural: 'agenttasks', spec: { agentRef: { name: 'clerk' }, action: 'test.act', credentials: [credential] } },
+  Agent: { plural: 'agents', spec: { serviceAccountName: 'clerk', owner: 'a@corp.example' } },
+  ClusterCredentialProvider: { plural: 'clustercredentialproviders', cluster: true, spec: { type: 'jwt', jwt } },
+  CredentialLease: { plural: 'credentialleases', as: operator, name: 'tbx', spec: leaseSpec },
+}
+export const withCredential = (change: Fields): Attempt => ({ spec: { credentials: [{ ...credential, ...change }] } })
+const withKeys = (...keys: readonly Fields[]): Attempt => ({
+  spec: { credentials: keys.map((map, i) => ({ ...credential, name: `c${i}`, keys: map })) },
+})
+const selector = (requirement: Fields): Attempt => ({ spec: { namespaces: { matchExpressions: [{ key: 'team', ...requirement }] } } })
+const manyNames = { ['x'.repeat(64)]: 'v' }
+
+/** Every CEL rule of every CRD, with an object that it lets pass and one that it does not. */
+export const rows: readonly Row[] = [
+  { kind: 'AgentTask', rule: '`metadata.name` must be at most 53', pass: { name: 'x'.repeat(53) }, fail: { name: 'x'.repeat(54) } },
+  {
+    kind: 'AgentTask',
+    rule: 'only `end`, `suspend` and',
+    pass: { spec: {}, change: { suspend: true } },
+    fail: { spec: {}, change: { action: 'test.other' } },
+  },
+  {
+    kind: 'AgentTask',
+    rule: '`end` may be set once',
+    pass: { change: { end: 'Completed' } },
+    fail: { spec: { end: 'Completed' }, change: { end: 'Cancelled' } },
+  },
+  { kind: 'AgentTask', rule: '`parentRef` may not be specified', pass: {}, fail: { spec: { parentRef: { name: 'p' } } } },
+  { kind: 'AgentTask', rule: '`delegation` may not be specified', pass: {}, fail: { spec: { delegation: { maxDepth: 1 } } } },
+  {
+    kind: 'AgentTask',
+    rule: 'names of `attributes` must be',
+    pass: { spec: { context: { attributes: { ticket: 'F-1' } } } },
+    fail: { spec: { context: { attributes: manyNames } } },
+  },
+  {
+    kind: 'AgentTask',
+    rule: 'each key of the Secret may be used once',
+    pass: withKeys({ token: 'A' }, { token: 'B' }),
+    fail: withKeys({ token: 'A' }, { token: 'A' }),
+  },
+  {
+    kind: 'AgentTask',
+    rule: '`ttlSeconds` must be greater than or equal to 300',
+    pass: withCredential({ ttlSeconds: 300 }),
+    fail: withCredential({ ttlSeconds: 299 }),
+  },
+  {
+    kind: 'AgentTask',
+    rule: "`kind` must be 'ClusterCredentialProvider'",
+    pass: withCredential({ providerRef: { kind: 'ClusterCredentialProvider', name: 'x' } }),
+    fail: withCredential({ providerRef: { kind: 'CredentialProvider', name: 'x' } }),
+  },
+  {
+    kind: 'AgentTask',
+    rule: "`delivery` must be 'Secret'",
+    pass: withCredential({ delivery: 'Secret' }),
+    fail: withCredential({ delivery: 'Exchange' }),
+  },
+  {
+    kind: 'Agent',
+    rule: 'names of `attributes` must be',
+    pass: { spec: { attributes: { team: 'a' } } },
+    fail: { spec: { attributes: manyNames } },
+  },
+  { kind: 'ClusterCredentialProvider', rule: "`jwt` must be specified when `type` is 'jwt'", pass: {}, fail: { spec: { jwt: undefined } } },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`values` must be specified when',
+    pass: selector({ operator: 'In', values: ['a'] }),
+    fail: selector({ operator: 'In' }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`maxTTLSeconds` must be 300',
+    pass: { spec: { jwt: { ...jwt, profile: 'JWTSVID', maxTTLSeconds: 300 } } },
+    fail: { spec: { jwt: { ...jwt, profile: 'JWTSVID' } } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`scopes` may be specified only',
+    pass: { spec: { jwt: { ...jwt, scopes: ['a:read'] } } },
+    fail: { spec: { jwt: { ...jwt, profile: 'JWTSVID', maxTTLSeconds: 300, scopes: ['a:read'] } } },
+  },
+  { kind: 'CredentialLease', rule: '`metadata.name` must be `spec.handle`', pass: { name: 'tbx' }, fail: { name: 'tby' } },
+  { kind: 'CredentialLease', rule: '`spec` may not be changed', pass: { change: { attempt: 1 } }, fail: { change: { attempt: 2 } } },
+  {
+    kind: 'CredentialLease',
+    rule: "a row that is 'Revoked'",
+    pass: { status: { state: 'Revoking' }, change: { state: 'Revoked' } },
+    fail: { status: { state: 'Revoked' }, change: { state: 'Issued' } },
+  },
+]

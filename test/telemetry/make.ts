@@ -1,0 +1,73 @@
+import { Writable } from 'node:stream'
+import { asUid, toTaskKey } from '../../src/core/names.ts'
+import { at, type Duration, type Instant, milliseconds } from '../../src/lib/instant.ts'
+import type { AuditEntry, EventNote, Subject } from '../../src/ports/journal.ts'
+import type { Log } from '../../src/ports/log.ts'
+
+export const start = Date.parse('2026-03-01T10:00:00.123Z')
+
+/** A clock that stands until it is moved. */
+export function makeClock() {
+  let passed = 0
+  return {
+    now: (): Instant => at(start + passed),
+    monotonic: (): Duration => milliseconds(5_000 + passed),
+    move: (ms: number): void => {
+      passed += ms
+    },
+  }
+}
+
+/** Keeps what is written. */
+export function makeSink() {
+  const chunks: string[] = []
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      chunks.push(String(chunk))
+      done()
+    },
+  })
+  return {
+    stream,
+    text: () => chunks.join(''),
+    lines: () =>
+      chunks
+        .join('')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line)),
+  }
+}
+
+export const silent: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
+
+export const subject: Subject = {
+  task: toTaskKey('payroll', 'close-books'),
+  taskUid: asUid('6f1c0d1e-0000-4000-8000-000000000001'),
+  agent: 'payroll-clerk',
+  action: 'payroll.reconcile',
+  requestedBy: 'jane@corp.example',
+}
+
+export const entry = (change: Partial<AuditEntry> = {}): AuditEntry => ({
+  kind: 'issue',
+  subject,
+  credential: 'payroll-api',
+  provider: 'corp',
+  reason: 'Issued',
+  message: 'issued a token for `https://payroll-api.corp.example`',
+  policies: ['allow-payroll'],
+  policyDigest: `sha256:${'a1'.repeat(32)}`,
+  attempt: 1,
+  expirationTime: '2026-03-01T10:10:00Z',
+  ...change,
+})
+
+export const note = (change: Partial<EventNote> = {}): EventNote => ({
+  subject,
+  type: 'Warning',
+  reason: 'PolicyDenied',
+  action: 'Decide',
+  note: 'denied `payroll-api` by policy `no-restricted`',
+  ...change,
+})
