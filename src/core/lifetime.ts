@@ -39,7 +39,7 @@ export function expiry(
 ): Instant {
   const asked = plus(now, milliseconds(Math.min(spec.ttl, provider.maxTtl)))
   const bounded = deadline === undefined || asked < deadline ? asked : deadline
-  const least = plus(now, provider.minTtl)
+  const least = plus(now, provider.leastLife)
   return wholeSecond(at(Math.max(bounded, least)))
 }
 

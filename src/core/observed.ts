@@ -183,7 +183,8 @@ export type CredentialProviderFacts =
       /** why this request can never be served by it as both stand */
       readonly refusal: Failure | undefined
       readonly revocation: { readonly class: RevocationClass; readonly bound: Duration }
-      readonly minTtl: Duration
+      /** the shortest life that it can give */
+      readonly leastLife: Duration
       readonly maxTtl: Duration
     }
 

@@ -14,8 +14,11 @@ export interface Promises {
   readonly revocation: RevocationClass
   /** the longest time a dead task's credential can still work for whoever follows the class's rule */
   readonly bound: Duration
+  /** what may be asked for, at the least and at the most */
   readonly minTtl: Duration
   readonly maxTtl: Duration
+  /** the shortest life that it can give: where less is left to a task, what it issues outlives the deadline by the rest */
+  readonly leastLife: Duration
 }
 
 /** One entry of `spec.credentials`, as the provider's own rules judge it. */

@@ -147,7 +147,7 @@ export function createGather(deps: GatherDeps): Gather {
       notReady: deps.notReady(object),
       refusal: refusal(credential, object, implementation, namespace),
       revocation: { class: promises.revocation, bound: promises.bound },
-      minTtl: promises.minTtl,
+      leastLife: promises.leastLife,
       maxTtl: promises.maxTtl,
     }
   }

@@ -98,3 +98,18 @@ export function createListStore(document: Document): ListStore {
     write: (records: readonly ListRecord[], version) => document.write(records, version),
   }
 }
+
+/** A ConfigMap that others read, made or brought up to date. */
+export async function publish(
+  client: Pick<KubeClient, 'request'>,
+  namespace: string,
+  name: string,
+  data: Readonly<Record<string, string>>,
+): Promise<Result<undefined, string>> {
+  const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels: managed }, data }
+  const created = await client.request({ method: 'POST', path: pathOf(configMaps, { namespace }), body })
+  if (created.ok) return ok(undefined)
+  if (!isAlreadyExists(created.failure)) return fail(`ConfigMap \`${name}\` cannot be made: ${describeError(created.failure)}`)
+  const replaced = await client.request({ method: 'PUT', path: pathOf(configMaps, { namespace, name }), body })
+  return replaced.ok ? ok(undefined) : fail(`ConfigMap \`${name}\` cannot be written: ${describeError(replaced.failure)}`)
+}

@@ -1,22 +1,24 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { eventually } from '../support/cluster.ts'
 import { commandLine } from './processes.ts'
 import { stopStanding, supervisorOf } from './standing.ts'
-import { startSupervisor } from './supervise.ts'
+import { killGroup, startSupervisor } from './supervise.ts'
 
 let folder = ''
 const owners: ChildProcess[] = []
+const supervisors: number[] = []
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'taskbound-test-'))
 })
 afterEach(async () => {
   for (const owner of owners.splice(0)) owner.kill('SIGKILL')
+  for (const supervisor of supervisors.splice(0)) killGroup(supervisor) // what a failed test left
   await rm(folder, { recursive: true, force: true })
 })
 
@@ -31,7 +33,9 @@ async function owner(then: string): Promise<{ owner: ChildProcess; program: numb
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'ignore'] })
   owners.push(child)
   const [line] = await once(child.stdout as NonNullable<typeof child.stdout>, 'data')
-  return { owner: child, ...JSON.parse(String(line)) }
+  const pids: { program: number; supervisor: number } = JSON.parse(String(line))
+  supervisors.push(pids.supervisor)
+  return { owner: child, ...pids }
 }
 
 const stay = 'setInterval(() => {}, 1000)'
@@ -82,8 +86,6 @@ test('a folder that names somebody else’s process is not believed', async () =
   const { owner: child } = await owner(stay)
   const other = await mkdtemp(join(tmpdir(), 'taskbound-test-'))
   const supervisor = await startSupervisor(other, false)
-  await rm(join(folder, 'supervisor.pid'))
-  const { writeFile } = await import('node:fs/promises')
   await writeFile(join(folder, 'supervisor.pid'), String(supervisor.pid))
   expect(await supervisorOf(other)).toBe(supervisor.pid)
   expect(await supervisorOf(folder)).toBeUndefined()
@@ -110,7 +112,8 @@ test('the folder stays when it is to be kept, with the output of each program', 
 
 test('a program that does not heed the signal is killed after its grace', async () => {
   const supervisor = await startSupervisor(folder, false)
-  const program = await supervisor.start('deaf', 'sh', ['-c', 'trap "" TERM; while :; do sleep 0.05; done'])
+  const program = await supervisor.start('deaf', 'sh', ['-c', 'trap "" TERM; echo deaf; while :; do sleep 0.05; done'])
+  await eventually(async () => expect(await readFile(join(folder, 'deaf.log'), 'utf8')).toBe('deaf\n'))
   await supervisor.end('deaf', 'SIGTERM', 100)
   expect(commandLine(program)).toBeUndefined()
   expect(supervisor.exitOf('deaf')).toBe('SIGKILL')

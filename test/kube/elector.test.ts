@@ -242,5 +242,5 @@ test('of two candidates with paused processes, lost and late answers, never do b
     }),
     { numRuns: 40 },
   )
-  expect(changes).toBeGreaterThan(60)
+  expect(changes).toBeGreaterThan(10)
 }, 60_000)

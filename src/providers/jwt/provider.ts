@@ -56,6 +56,7 @@ export function createJwtProvider(deps: JwtDependencies): Provider<JwtParams> {
       revocation: params.profile === 'AccessToken' ? 'Checked' : 'ExpireOnly',
       bound: params.profile === 'AccessToken' ? milliseconds(deps.listTtl + failoverMargin) : maxTtl(params),
       minTtl,
+      leastLife: seconds(1),
       maxTtl: maxTtl(params),
     }),
     async ready(params) {
