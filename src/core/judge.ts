@@ -25,20 +25,27 @@ export function renewalDue({ task }: Pick<Observed, 'task'>, now: Instant): bool
   return task.record.credentials.some((c) => c.renewAt !== undefined && c.renewAt <= now)
 }
 
+type Denied = Extract<Judgement, { kind: 'denied' }>
+
 const sorted = (ids: Iterable<string>): readonly string[] => [...new Set(ids)].sort()
 
-/** Judges all credentials by one action's answers; the first denial in the order of the spec speaks for the task. */
+/**
+ * Judges all credentials by one action's answers. The denial that kills soonest speaks for the task, of several the first in the order
+ * of the spec; what could not be judged shields no other credential from it.
+ */
 export function judge(observed: Observed, action: 'issue' | 'renew'): Judgement {
   const decisions: Decision[] = []
-  const denials: Judgement[] = []
+  const denials: Denied[] = []
+  let missing: Judgement | undefined
   for (const spec of observed.task.spec.credentials) {
     const facts = observed.credentials.find((c) => c.name === spec.name)
     const provider = facts?.provider
     if (facts === undefined || provider === undefined || provider.state === 'absent') {
-      return unjudged(
+      missing ??= unjudged(
         'ProviderNotFound',
         `credential \`${spec.name}\`: ${spec.provider.kind} \`${spec.provider.name}\` does not exist; create it or name another`,
       )
+      continue
     }
     if (provider.refusal !== undefined) {
       denials.push(
@@ -50,23 +57,33 @@ export function judge(observed: Observed, action: 'issue' | 'renew'): Judgement 
       continue
     }
     const decision = facts[action]
-    if (decision === undefined) return unjudged('NotJudged', 'policy was not asked yet')
+    if (decision === undefined) {
+      missing ??= unjudged('NotJudged', 'policy was not asked yet')
+      continue
+    }
     decisions.push(decision)
     if (decision.outcome !== 'allow') denials.push(denial(observed, facts, decision))
   }
-  const first = denials.find((d) => d.kind === 'denied' && !d.settles && d.kills) ?? denials[0]
-  if (first !== undefined) return { ...first, readsNow: decisions.some((d) => d.readsNow) } as Judgement
+  const readsNow = decisions.some((d) => d.readsNow)
+  const killing = denials.find((d) => d.kills && !d.settles) ?? denials.find((d) => d.kills)
+  if (killing !== undefined) return { ...killing, readsNow }
+  if (missing !== undefined) return missing
+  const first = denials[0]
+  if (first !== undefined) return { ...first, readsNow }
   return {
     kind: 'allowed',
     policies: sorted(decisions.flatMap((d) => d.policies.map((p) => p.id))),
     digest: decisions[0]?.digest ?? '',
-    readsNow: decisions.some((d) => d.readsNow),
+    readsNow,
   }
 }
 
-function denial(observed: Observed, facts: CredentialFacts, decision: Decision): Judgement {
+function denial(observed: Observed, facts: CredentialFacts, decision: Decision): Denied {
   const where = `credential \`${facts.name}\``
-  const named = decision.policies.map((p) => (p.message === undefined ? `\`${p.id}\`` : `\`${p.id}\` (${p.message})`)).join(', ')
+  const named = decision.policies
+    .map((p) => (p.message === undefined ? `\`${p.id}\`` : `\`${p.id}\` (${p.message})`))
+    .sort()
+    .join(', ')
   switch (decision.outcome) {
     case 'forbid':
       return denied('PolicyDenied', `${where}: forbidden by ${named}`, decision, { settles: false, kills: true })
@@ -92,7 +109,7 @@ function denied(
   message: string,
   decision: Decision | undefined,
   weight: { readonly settles: boolean; readonly kills: boolean },
-): Judgement {
+): Denied {
   return {
     kind: 'denied',
     reason,

@@ -227,6 +227,8 @@ export interface Observed {
   readonly credentials: readonly CredentialFacts[]
   /** when the policies that apply here last changed */
   readonly policyChangedAt: Instant
+  /** a policy that applies here was seen and is not in force yet, so the want of a permit may be over in a moment */
+  readonly policyPending: boolean
   /** why nothing may be issued by this replica now (fences missing, stale view, not leading); endings go on */
   readonly hold: Failure | undefined
   /** why the requester is not known for certain, for the message of a denial */

@@ -45,6 +45,8 @@ function denied(observed: Observed, judgement: Judgement, now: Instant): Standin
   if (judgement.kind === 'allowed') return undefined
   const live = isLive(observed.task.record, now)
   if (live && !judgement.kills) return blocked(judgement.reason, judgement.message)
+  if (!live && judgement.settles && observed.policyPending)
+    return blocked('NotJudged', 'a policy that applies here is being brought into force; the task is judged once it is')
   if (live && judgement.settles) {
     const settled = plus(observed.policyChangedAt, observed.limits.policySettle)
     if (now < settled) return blocked(judgement.reason, judgement.message, settled)

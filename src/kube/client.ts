@@ -182,7 +182,7 @@ function encode(body: unknown): Buffer | undefined {
   return body === undefined || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body))
 }
 
-export function readAnswer(raw: RawAnswer): Result<Answer<unknown>, ApiError> {
+function readAnswer(raw: RawAnswer): Result<Answer<unknown>, ApiError> {
   const { status, headers } = raw
   let body: unknown = raw.body.toString('utf8')
   if (headers['content-type']?.includes('json') === true) {

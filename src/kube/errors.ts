@@ -62,7 +62,6 @@ const hasStatus = (error: ApiError, status: number): boolean => error.kind === '
 
 export const isNotFound = (error: ApiError): boolean => hasStatus(error, 404)
 export const isForbidden = (error: ApiError): boolean => hasStatus(error, 403)
-export const isInvalid = (error: ApiError): boolean => hasStatus(error, 422)
 /** The object exists: a POST of a name that is taken. */
 export const isAlreadyExists = (error: ApiError): boolean =>
   hasStatus(error, 409) && error.kind === 'http' && error.reason === 'AlreadyExists'

@@ -37,7 +37,6 @@ interface Slot {
   readonly connected: Promise<string | undefined>
   streams: number
   ready: boolean
-  draining: boolean
   doubted: boolean
   ping(): void
 }
@@ -55,8 +54,9 @@ export function createSessions(deps: { readonly connection: KubeConnection; read
     roomMade = Promise.withResolvers<void>()
   }
 
+  // a GOAWAY closes a session for new streams and lets the others finish
   const hasRoom = (slot: Slot): boolean =>
-    !slot.draining && !slot.session.closed && slot.streams < (slot.session.remoteSettings?.maxConcurrentStreams ?? usualStreams)
+    !slot.session.closed && slot.streams < (slot.session.remoteSettings?.maxConcurrentStreams ?? usualStreams)
 
   function best(): Slot | undefined {
     let found: Slot | undefined
@@ -94,7 +94,7 @@ export function createSessions(deps: { readonly connection: KubeConnection; read
       why = `no connection within ${connectLimit / 1000} s`
       session.destroy()
     })
-    const slot: Slot = { session, connected: connected.promise, streams: 0, ready: false, draining: false, doubted: false, ping }
+    const slot: Slot = { session, connected: connected.promise, streams: 0, ready: false, doubted: false, ping }
     slots.add(slot)
 
     function ping(): void {
@@ -120,9 +120,6 @@ export function createSessions(deps: { readonly connection: KubeConnection; read
       slot.ready = true
       cancelPing = timers.after(pingEvery, ping)
       connected.resolve(undefined)
-    })
-    session.on('goaway', () => {
-      slot.draining = true
     })
     session.on('remoteSettings', announceRoom)
     session.on('error', (error) => {
@@ -162,7 +159,7 @@ export function createSessions(deps: { readonly connection: KubeConnection; read
       for (;;) {
         if (closed) return fail(transportError('connection', 'the client was closed', false))
         const slot = best()
-        const healthy = [...slots].filter((one) => !one.draining && !one.session.closed)
+        const healthy = [...slots].filter((one) => !one.session.closed)
         const mayOpen = healthy.length < limit
         if (slot !== undefined && !(slot.doubted && mayOpen)) return ok(lendOf(slot))
         if (opening === undefined && !mayOpen) {

@@ -8,7 +8,7 @@ export interface Timers {
 }
 
 /** The longest delay that setTimeout honours; a longer one would fire at once. */
-export const longestDelay: Duration = milliseconds(2 ** 31 - 1)
+const longestDelay: Duration = milliseconds(2 ** 31 - 1)
 
 export const realTimers: Timers = {
   after(delay, fire) {

@@ -55,7 +55,7 @@ export function depthOf(text: string): number {
   let open = 0
   for (const level of levels.reverse()) {
     level.chain += open
-    open = 0
+    open = depthOfLevel(level) + bracketWeight
   }
   return Math.max(most, open - bracketWeight)
 }

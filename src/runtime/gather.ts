@@ -29,6 +29,8 @@ export interface GatherDeps {
   readonly workloads: Workloads
   readonly doubt: Doubt
   readonly authorizer: Authorizer
+  /** whether a policy that applies in this namespace was seen and is not in force yet */
+  readonly policyPending: (namespace: string) => boolean
   readonly findProvider: (type: string) => Provider<unknown> | undefined
   /** why a provider object cannot issue now, as last checked; `undefined` means that it can */
   readonly notReady: (provider: ProviderObject) => string | undefined
@@ -59,6 +61,7 @@ export function createGather(deps: GatherDeps): Gather {
       olderPod: task.record.attempt === 0 ? olderPod(task) : undefined,
       credentials: credentialFacts(task, agent, namespace, asked, now),
       policyChangedAt: deps.authorizer.changedAt(task.namespace),
+      policyPending: deps.policyPending(task.namespace),
       hold: deps.hold(),
       requesterUnknown: asked.why,
       limits: deps.limits,

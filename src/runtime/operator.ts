@@ -19,6 +19,7 @@ import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
 import type { Registry } from '../providers/registry.ts'
 import { createApply } from './apply.ts'
+import { createChores } from './chores.ts'
 import { createDeparted } from './departed.ts'
 import { createDoubt } from './doubt.ts'
 import { createWriteStatus } from './effects/status.ts'
@@ -30,6 +31,7 @@ import { createProviderChecks } from './providers.ts'
 import { createReconcile } from './reconcile.ts'
 import { createAsker } from './requester.ts'
 import type { Document } from './storage.ts'
+import { createTakeover, type Takeover } from './takeover.ts'
 import { createTell } from './tell.ts'
 import { createTriggers } from './triggers.ts'
 import type { Views } from './views.ts'
@@ -84,16 +86,22 @@ export function createOperator(deps: OperatorDeps): Operator {
     clusterPolicies: watching.clusterPolicies.store,
   }
   const queue = createQueue({ clock, entropy, log, concurrency: deps.concurrency })
-  const chores = createQueue({ clock, entropy, log, concurrency: 4, groupOf: () => '' })
+  const choreQueue = createQueue({ clock, entropy, log, concurrency: 4, groupOf: () => '' })
   const deadlines = createDeadlines<Instant>({ now: clock.now, fire: (key) => queue.add(key, 'end'), log })
   const writes = createWrites(client)
   const departed = createDeparted()
   const triggers = createTriggers({ views, queue, departed })
-  let active = false
-  let takeover = 0
 
-  const elector = createElector({ ...deps.election, client, clock, entropy, log, onGained: () => void takeOver(), onLost: handOver })
-  const leads = (): boolean => active && elector.isLeader()
+  const elector = createElector({
+    ...deps.election,
+    client,
+    clock,
+    entropy,
+    log,
+    onGained: () => takeover.gained(),
+    onLost: () => takeover.lost(),
+  })
+  const leads = (): boolean => takeover.active()
 
   const fences = createFences({
     client,
@@ -120,6 +128,8 @@ export function createOperator(deps: OperatorDeps): Operator {
     log,
     changed: triggers.provider,
   })
+
+  const chores = createChores({ queue: choreQueue, watching, kinds: policyKinds, policies, providers, fences, engine, triggers })
 
   const kinds = new Map<string, WatchedKind>([
     ['batch/v1/Job', watchedKind(watching.jobs)],
@@ -151,6 +161,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     workloads,
     doubt: createDoubt({ client, resourceOf: (ref) => resources.get(`${ref.apiVersion}/${ref.kind}`) }),
     authorizer: engine,
+    policyPending: chores.policyPending,
     findProvider: deps.registry.find,
     notReady: providers.notReady,
     asker: createAsker({
@@ -175,14 +186,17 @@ export function createOperator(deps: OperatorDeps): Operator {
     meter,
   })
 
+  const takeover: Takeover = createTakeover({
+    elector,
+    watching,
+    policies,
+    providers,
+    fences,
+    statusLists,
+    log,
+    done: () => triggers.everything('resync'),
+  })
   watching.tasks.store.subscribe(showPlaces)
-  for (const kind of policyKinds) kind.store.subscribe(({ key }) => chores.add(`${kind.scope} ${key}`, 'end'))
-  watching.providers.store.subscribe(({ key }) => chores.add(`Provider ${key}`, 'new'))
-  for (const { store } of [watching.admissionPolicies, watching.admissionBindings])
-    store.subscribe(({ key }) => {
-      if (key.startsWith('taskbound-')) chores.add('Fences', 'end')
-    })
-
   /** What the issuer publishes as valid follows the store, also when this replica does not lead. */
   function showPlaces(change: Change<Task>): void {
     const uid: Uid | undefined = change.before?.uid
@@ -207,59 +221,6 @@ export function createOperator(deps: OperatorDeps): Operator {
     if (next.wakeAfter !== undefined) deadlines.set(key, plus(at(clock.now()), milliseconds(Math.max(0, next.wakeAfter))))
   }
 
-  async function doChore(key: string): Promise<void> {
-    const [what, name = ''] = key.split(' ')
-    if (what === 'Fences') {
-      await fences.check()
-      chores.addAfter('Fences', seconds(60), 'resync')
-      return
-    }
-    const kind = policyKinds.find(({ scope }) => scope === what)
-    const namespace = kind?.scope === 'Namespace' ? name.slice(0, name.indexOf('/')) : undefined
-    const before = engine.changedAt(namespace ?? '')
-    const result = kind === undefined ? await providers.check(name) : await policies.handle(kind, name)
-    if (kind !== undefined && engine.changedAt(namespace ?? '') !== before) triggers.policies(namespace)
-    // a provider that is gone or changed may free an audience, or take one
-    else
-      for (const other of watching.providers.store.keys())
-        if (other !== name && providers.mayDiffer(other)) chores.add(`Provider ${other}`, 'new')
-    if (result === 'retry') chores.retry(key)
-    else chores.forget(key)
-  }
-
-  /** Nothing is decided before every kind was listed anew, every policy is in force and the issuer has a list of this term. */
-  async function takeOver(): Promise<void> {
-    takeover += 1
-    const mine = takeover
-    const current = (): boolean => mine === takeover && elector.isLeader()
-    log.info('leading; taking over')
-    while (current()) {
-      const ready = (await watching.relist()) && (await policies.handleAll()) && (await beganTerm())
-      if (!current()) return
-      if (ready) break
-      await new Promise((resolve) => setTimeout(resolve, 500))
-    }
-    if (!current()) return
-    await providers.checkAll()
-    await fences.check()
-    statusLists.tasksSynced()
-    active = true
-    log.info('took over', { tasks: views.tasks.size })
-    triggers.everything('resync')
-  }
-
-  async function beganTerm(): Promise<boolean> {
-    const began = await statusLists.beginTerm()
-    if (!began.ok) log.warn('the status list of this term could not be recorded; it is tried again', { reason: began.failure })
-    return began.ok
-  }
-
-  function handOver(): void {
-    takeover += 1
-    active = false
-    log.warn('handed over')
-  }
-
   let retiring: ReturnType<typeof setInterval> | undefined
   return {
     watching,
@@ -269,8 +230,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     start() {
       watching.start()
       void queue.run(work)
-      void chores.run(doChore)
-      chores.add('Fences')
+      chores.start()
       retiring = setInterval(() => void statusLists.retire(), 60_000)
       void Promise.all(watching.all().map(({ reflector }) => reflector.waitSynced())).then((synced) => {
         if (synced.every(Boolean)) elector.start()
@@ -278,8 +238,8 @@ export function createOperator(deps: OperatorDeps): Operator {
     },
     async stop() {
       clearInterval(retiring)
-      active = false
-      await Promise.all([queue.shutdown('drop'), chores.shutdown('drop')])
+      takeover.lost()
+      await Promise.all([queue.shutdown('drop'), choreQueue.shutdown('drop')])
       deadlines.stop()
       await elector.stop()
       await watching.stop()

@@ -59,7 +59,11 @@ export function createPolicies(deps: PoliciesDeps): Policies {
       : { status: 'False', reason: assessed.failure.reason, message: `${assessed.failure.message}; ${standing(inForce !== undefined)}` }
     if (deps.leads()) {
       const written = await writeStatus(kind, key, object, inForce, verdict)
-      if (written !== 'done') return 'retry'
+      if (written !== 'done') {
+        // what is recorded is what counts; without any record the object denies until it has one
+        engine.enforce(policy, object.inForce?.text)
+        return 'retry'
+      }
     } else if (inForce !== object.inForce) {
       // a version that is not recorded yet is used by nobody
       return 'done'

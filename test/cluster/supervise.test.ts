@@ -4,11 +4,13 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { eventually } from '../support/cluster.ts'
 import { commandLine } from './processes.ts'
 import { stopStanding, supervisorOf } from './standing.ts'
 import { killGroup, startSupervisor } from './supervise.ts'
+
+jest.setTimeout(15_000) // longer than anything here waits, so that what it waited for is the message
 
 let folder = ''
 const owners: ChildProcess[] = []

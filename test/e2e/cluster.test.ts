@@ -1,5 +1,7 @@
-import { afterAll, expect, test } from '@jest/globals'
+import { afterAll, expect, jest, test } from '@jest/globals'
 import { connect, eventually } from '../support/cluster.ts'
+
+jest.setTimeout(40_000) // longer than anything here waits, so that what it waited for is the message
 
 const cluster = connect()
 afterAll(() => cluster.close())

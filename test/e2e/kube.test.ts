@@ -18,12 +18,19 @@ const secrets: Resource = { group: '', version: 'v1', plural: 'secrets' }
 let cluster: Cluster
 let client: KubeClient
 let writes: Writes
+// lists in pages are requests, streaming ones are not
+let listRequests = 0
 
 beforeAll(async () => {
   cluster = await startCluster({ withoutControllers: true })
   const connection = await loadKubeConfig({ kind: 'kubeconfig', paths: [cluster.kubeconfig] }, machineClock)
   if (!connection.ok) throw new Error(connection.failure)
-  client = createKubeClient({ connection: connection.value, userAgent: 'test', clock: machineClock, entropy })
+  const meter = {
+    apiRequest(verb: string, of: string) {
+      if (verb === 'GET' && of === 'configmaps') listRequests += 1
+    },
+  }
+  client = createKubeClient({ connection: connection.value, userAgent: 'test', clock: machineClock, entropy, meter })
   writes = createWrites(client)
   for (const name of ['a', 'b']) await cluster.admin.request('POST', '/api/v1/namespaces', { metadata: { name } })
 }, 60_000)
@@ -98,8 +105,10 @@ describe.each([
   test('follows every change, and misses no deletion while the API server is away', async () => {
     const name = (n: number): string => `${streaming ? 's' : 'p'}${n}`
     for (let n = 0; n < 10; n++) await writes.create(place(name(n)), body(name(n)))
+    listRequests = 0
     const { store, changes, reflector } = follow(streaming)
     expect(await reflector.waitSynced()).toBe(true)
+    expect(listRequests).toBe(streaming ? 0 : 4)
     expect(store.size).toBe(10)
     const made = await writes.create(place(name(10)), body(name(10)))
     if (!made.ok) throw new Error('not created')

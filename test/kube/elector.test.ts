@@ -142,6 +142,22 @@ describe('a single candidate', () => {
     expect(a.calls).toEqual([])
   })
 
+  test('does not lead on by a renewal whose answer came after the one before had lapsed', async () => {
+    const { a } = await leading()
+    a.fate = 'refused'
+    await a.clock.advance(seconds(7))
+    a.fate = 'answered'
+    a.delay = seconds(1)
+    await a.clock.advance(milliseconds(1100))
+    // the renewal is under way; the process stands still until the last one it knows of has lapsed, then hears the answer first
+    a.clock.jump(milliseconds(2400))
+    a.delay = milliseconds(0)
+    await a.clock.advance(seconds(3))
+    expect(a.calls).toEqual(['gained', 'lost', 'gained'])
+    expect(a.elector.term()).toBe(1)
+    await a.elector.stop()
+  })
+
   test('goes on when only the answers were lost', async () => {
     const { a } = await leading()
     a.fate = 'lost'

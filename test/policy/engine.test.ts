@@ -114,6 +114,11 @@ describe('what fails denies', () => {
     expect(engine.authorize(request)).toMatchObject({ outcome: 'error' })
   })
 
+  test('an action that the schema does not know is an error, even where a policy permits any', () => {
+    const { engine } = makeEngine([clusterPolicy('c', texts.allow)])
+    expect(engine.authorize(makeRequest({ action: 'approve' as 'issue' }))).toMatchObject({ outcome: 'error', permitted: false })
+  })
+
   test('a provider of another namespace is refused whatever the policies say', () => {
     const { engine } = makeEngine([clusterPolicy('c', texts.allow), policy('team-a', 'n', texts.allow)])
     expect(engine.authorize(makeRequest({ provider: { ...own, namespace: 'team-b' } })).outcome).toBe('error')
@@ -155,6 +160,12 @@ describe('texts that are not valid', () => {
     expect(engine.authorize(makeRequest()).outcome).toBe('forbid')
   })
 
+  test('a valid text that was not recorded is not used', () => {
+    const { engine } = makeEngine()
+    engine.enforce(clusterPolicy('c', texts.allow), undefined)
+    expect(engine.authorize(makeRequest())).toMatchObject({ outcome: 'invalidPolicy', permitted: false })
+  })
+
   test('a recorded version that is not valid any more counts as none', () => {
     const { engine } = makeEngine([clusterPolicy('c', texts.allow)])
     engine.enforce(clusterPolicy('guard', broken), broken)
@@ -165,6 +176,16 @@ describe('texts that are not valid', () => {
     const { engine } = makeEngine([clusterPolicy('c', texts.allow), clusterPolicy('typo', broken, 'Audit')])
     expect(engine.authorize(makeRequest())).toMatchObject({ outcome: 'allow', audit: undefined })
   })
+})
+
+test('an edit and a removal count at once', () => {
+  const { engine } = makeEngine([clusterPolicy('c', texts.allow)])
+  const outcome = () => engine.authorize(makeRequest()).outcome
+  expect(outcome()).toBe('allow')
+  put(engine, clusterPolicy('c', texts.forbid))
+  expect(outcome()).toBe('forbid')
+  engine.remove({ scope: 'Cluster', namespace: undefined, name: 'c' })
+  expect(outcome()).toBe('noPermit')
 })
 
 describe('mode Audit', () => {

@@ -133,20 +133,23 @@ test('standard output as a pipe whose reader waits neither blocks the writer nor
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const closed = once(child, 'close')
-  child.stdout.pause()
-  // it says so while nobody has read more than a pipe holds of its 1 MB
-  const [said] = await once(child.stderr.setEncoding('utf8'), 'data')
-  expect(said).toContain('"msg":"written"')
-  let text = ''
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    text += chunk
-  })
-  await closed
-  expect(child.exitCode).toBe(0)
-  expect(
-    text
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line).sequence),
-  ).toEqual(Array.from({ length: 2_000 }, (_, i) => i + 1))
+  try {
+    // it says so while nobody has read more than a pipe holds of its 1 MB
+    const [said] = await once(child.stderr.setEncoding('utf8'), 'data')
+    expect(said).toContain('"msg":"written"')
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+    await closed
+    expect(child.exitCode).toBe(0)
+    expect(
+      text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).sequence),
+    ).toEqual(Array.from({ length: 2_000 }, (_, i) => i + 1))
+  } finally {
+    child.kill('SIGKILL')
+  }
 })

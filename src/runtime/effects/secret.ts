@@ -10,11 +10,11 @@ import type { Place, Writes } from '../../kube/patch.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Issued } from '../../ports/provider.ts'
 
-export const labels = { taskUid: 'taskbound.dev/task-uid', managedBy: 'app.kubernetes.io/managed-by' } as const
-export const attemptAnnotation = 'taskbound.dev/attempt'
+const labels = { taskUid: 'taskbound.dev/task-uid', managedBy: 'app.kubernetes.io/managed-by' } as const
+const attemptAnnotation = 'taskbound.dev/attempt'
 
 /** What crds/admission/operator-fence.yaml answers, by which refusals are told apart. */
-export const fenceMessages = {
+const fenceMessages = {
   foreign: 'this Secret was not made by the operator',
   otherTask: 'this Secret belongs to another task',
   laterAttempt: 'the stored attempt is not smaller',

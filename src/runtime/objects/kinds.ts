@@ -120,11 +120,6 @@ function phaseOf(object: unknown): Workload['finished'] {
   return phase === 'Succeeded' || phase === 'Failed' ? phase : undefined
 }
 
-export function readPodWorkload(object: unknown): Workload | undefined {
-  const known = readKnown(object)
-  return known === undefined ? undefined : { ...known, finished: phaseOf(object) }
-}
-
 /** A Job is over at its first sure sign, not when its last pod is gone: an agent that ignores SIGTERM keeps no credentials. */
 export function readJob(object: unknown): Workload | undefined {
   return readByConditions(object, { succeeded: ['SuccessCriteriaMet', 'Complete'], failed: ['FailureTarget', 'Failed'] })

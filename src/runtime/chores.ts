@@ -1,0 +1,88 @@
+// What is kept in order beside the tasks: policies brought into force, providers checked, fences tried. One queue, few workers.
+
+import type { Queue } from '../kube/queue.ts'
+import { seconds } from '../lib/instant.ts'
+import type { PolicyEngine } from '../policy/engine.ts'
+import type { Fences } from './fences.ts'
+import type { Policies, PolicyKind } from './policies.ts'
+import type { ProviderChecks } from './providers.ts'
+import type { Triggers } from './triggers.ts'
+import type { Watching } from './watching.ts'
+
+export interface ChoresDeps {
+  readonly queue: Queue
+  readonly watching: Pick<Watching, 'providers' | 'admissionPolicies' | 'admissionBindings'>
+  readonly kinds: readonly PolicyKind[]
+  readonly policies: Policies
+  readonly providers: ProviderChecks
+  readonly fences: Fences
+  readonly engine: Pick<PolicyEngine, 'changedAt'>
+  readonly triggers: Pick<Triggers, 'policies'>
+}
+
+export interface Chores {
+  start(): void
+  /** whether a policy that applies in this namespace was seen and is not in force yet */
+  policyPending(namespace: string): boolean
+}
+
+const fencePeriod = seconds(60)
+
+export function createChores(deps: ChoresDeps): Chores {
+  const { queue, watching, policies, providers, engine } = deps
+  const pending = new Set<string>()
+
+  for (const kind of deps.kinds) {
+    kind.store.subscribe(({ key, before, after }) => {
+      const name = `${kind.scope} ${key}`
+      if (before?.uid !== after?.uid || before?.generation !== after?.generation) pending.add(name)
+      queue.add(name, 'end')
+    })
+  }
+  watching.providers.store.subscribe(({ key }) => queue.add(`Provider ${key}`, 'new'))
+  for (const { store } of [watching.admissionPolicies, watching.admissionBindings]) {
+    store.subscribe(({ key }) => {
+      if (key.startsWith('taskbound-')) queue.add('Fences', 'end')
+    })
+  }
+
+  async function policy(kind: PolicyKind, key: string): Promise<'done' | 'retry'> {
+    const namespace = kind.scope === 'Namespace' ? key.slice(0, key.indexOf('/')) : undefined
+    const before = engine.changedAt(namespace ?? '')
+    const result = await policies.handle(kind, key)
+    const wasPending = result === 'done' && pending.delete(`${kind.scope} ${key}`)
+    if (wasPending || engine.changedAt(namespace ?? '') !== before) deps.triggers.policies(namespace)
+    return result
+  }
+
+  async function provider(name: string): Promise<'done' | 'retry'> {
+    const result = await providers.check(name)
+    // a provider that is gone or changed may free an audience, or take one
+    for (const other of watching.providers.store.keys()) {
+      if (other !== name && providers.mayDiffer(other)) queue.add(`Provider ${other}`, 'new')
+    }
+    return result
+  }
+
+  async function work(key: string): Promise<void> {
+    const [what = '', name = ''] = key.split(' ')
+    if (what === 'Fences') {
+      await deps.fences.check()
+      queue.addAfter('Fences', fencePeriod, 'resync')
+      return
+    }
+    const kind = deps.kinds.find(({ scope }) => scope === what)
+    const result = kind === undefined ? await provider(name) : await policy(kind, name)
+    if (result === 'retry') queue.retry(key)
+    else queue.forget(key)
+  }
+
+  return {
+    start() {
+      void queue.run(work)
+      queue.add('Fences')
+    },
+    policyPending: (namespace) =>
+      pending.size > 0 && [...pending].some((name) => name.startsWith('Cluster ') || name.startsWith(`Namespace ${namespace}/`)),
+  }
+}
