@@ -1,12 +1,13 @@
-// The composition root: what is built, started and stopped, in order. Nothing else builds two things that know each other.
+// The composition root: what is built, in order of dependence, and what is started and stopped. Nothing else builds two things that
+// know each other, and nothing here decides anything.
 
 import { isIP } from 'node:net'
 import { asksForHelp, helpText, parseSettings, type Settings } from './config/settings.ts'
 import { systemClock as clock, systemEntropy as entropy } from './config/system.ts'
-import { createCertificate } from './http/certificate.ts'
+import { type Certificate, createCertificate } from './http/certificate.ts'
 import { healthRoutes } from './http/health.ts'
 import { metricsRoute } from './http/metrics.ts'
-import { createLeaderClient } from './http/oidc/leader.ts'
+import { createLeaderClient, type LeaderAddress } from './http/oidc/leader.ts'
 import { oidcRoutes } from './http/oidc/routes.ts'
 import { createHttpServer } from './http/server.ts'
 import { generateKeyDocument } from './issuer/key-document.ts'
@@ -15,11 +16,13 @@ import { createKeyring } from './issuer/keyring.ts'
 import { accessTokenClaims } from './issuer/profiles/access-token.ts'
 import { jwtSvidClaims } from './issuer/profiles/jwt-svid.ts'
 import { createStatusLists, defaultStatusListSettings } from './issuer/statuslist/statuslist.ts'
-import { createKubeClient } from './kube/client.ts'
+import { createKubeClient, type KubeClient } from './kube/client.ts'
 import { loadKubeConfig } from './kube/config.ts'
+import { isAlreadyExists } from './kube/errors.ts'
 import { seconds } from './lib/instant.ts'
-import type { Result } from './lib/result.ts'
+import { ok, type Result } from './lib/result.ts'
 import { createPolicyEngine } from './policy/engine.ts'
+import type { Log } from './ports/log.ts'
 import { createJwtProvider } from './providers/jwt/provider.ts'
 import { createRegistry } from './providers/registry.ts'
 import { createOperator, type Operator } from './runtime/operator.ts'
@@ -29,9 +32,11 @@ import { createAudit, openAuditFile } from './telemetry/audit.ts'
 import { createEvents } from './telemetry/events.ts'
 import { createJournal } from './telemetry/journal.ts'
 import { createLog, openLogStream } from './telemetry/log.ts'
-import { createMetrics } from './telemetry/metrics.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 
 const version = '0.1.0'
+/** On the KubeLease: where the other replicas find the leader's issuer. */
+const addressAnnotation = 'taskbound.dev/issuer-address'
 
 /** A start that cannot go on: its message is a sentence for whoever starts the operator. */
 class CannotStart extends Error {
@@ -43,27 +48,14 @@ function must<T>(result: Result<T, string>): T {
   return result.value
 }
 
-async function run(settings: Settings): Promise<void> {
-  const logStream = openLogStream(2)
-  const log = createLog({
-    level: settings.logLevel,
-    clock,
-    base: { replica: settings.replica, version },
-    stream: logStream,
-    safeErrors: [CannotStart],
-  })
-  let operator: Operator | undefined
-  const metrics = createMetrics({ clock, version, revision: 'unknown', snapshot: createSnapshot(() => operator, clock) })
-
+async function buildClient(settings: Settings, metrics: Metrics): Promise<KubeClient> {
+  const { cluster } = settings
+  const server = cluster.kind === 'InCluster' ? new URL(cluster.server) : undefined
   const source =
-    settings.cluster.kind === 'InCluster'
-      ? ({
-          kind: 'inCluster',
-          host: new URL(settings.cluster.server).hostname,
-          port: new URL(settings.cluster.server).port || '443',
-        } as const)
-      : ({ kind: 'kubeconfig', paths: settings.cluster.paths } as const)
-  const client = createKubeClient({
+    cluster.kind === 'InCluster'
+      ? ({ kind: 'inCluster', host: server?.hostname.replace(/^\[|\]$/g, '') ?? '', port: server?.port || '443' } as const)
+      : ({ kind: 'kubeconfig', paths: cluster.paths } as const)
+  return createKubeClient({
     connection: must(await loadKubeConfig(source, clock)),
     userAgent: `taskbound/${version}`,
     clock,
@@ -72,80 +64,95 @@ async function run(settings: Settings): Promise<void> {
     inFlight: settings.inFlight,
     ...(settings.impersonate ? { impersonate: settings.operatorUser } : {}),
   })
+}
 
-  const { namespace } = settings
-  const identity = { url: settings.issuer.url, trustDomain: settings.issuer.trustDomain }
-  const issuerHost = new URL(identity.url).hostname
-  const document = must(
-    await loadOrCreate(createKeyStore(client, namespace, names.keys), () =>
-      generateKeyDocument(clock.now(), settings.issuer.signingAlgorithm),
-    ),
+function buildJournal(settings: Settings, client: KubeClient, metrics: Metrics, log: Log) {
+  return createJournal(
+    createAudit({ open: () => openAuditFile(settings.auditFile), clock, replica: settings.replica, meter: metrics, log }),
+    createEvents({
+      async post(path, body) {
+        const posted = await client.request({ method: 'POST', path, body })
+        return posted.ok || isAlreadyExists(posted.failure) ? ok(undefined) : posted
+      },
+      clock,
+      replica: settings.replica,
+      onDrop: metrics.eventDropped,
+    }),
   )
-  const keyring = must(await createKeyring(document))
-  const certificate =
-    settings.issuer.tls === 'Plain'
-      ? undefined
-      : must(
-          await createCertificate({
-            store: createKeyStore(client, namespace, names.ca),
-            clock,
-            entropy,
-            host: issuerHost,
-            alsoKnownAs: [`taskbound-issuer.${namespace}.svc`],
-          }),
-        )
-  if (certificate !== undefined) must(await publish(client, namespace, names.caPublished, { 'ca.crt': certificate.authority }))
+}
 
-  const leader = () => {
-    const holder = operator?.elector.holder()
+/** The certificate of the issuer's own TLS, published for verifiers; none where something in front of it holds one. */
+async function buildCertificate(settings: Settings, client: KubeClient): Promise<Certificate | undefined> {
+  if (settings.issuer.tls === 'Plain') return undefined
+  const { namespace } = settings
+  const certificate = must(
+    await createCertificate({
+      store: createKeyStore(client, namespace, names.ca),
+      clock,
+      entropy,
+      host: new URL(settings.issuer.url).hostname,
+      alsoKnownAs: [`taskbound-issuer.${namespace}.svc`],
+    }),
+  )
+  must(await publish(client, namespace, names.caPublished, { 'ca.crt': certificate.authority }))
+  return certificate
+}
+
+/** Keys, status lists and the provider that issues under them. `operator` is asked late: it is built after. */
+async function buildIssuer(
+  settings: Settings,
+  client: KubeClient,
+  certificate: Certificate | undefined,
+  operator: () => Operator | undefined,
+) {
+  const { namespace, issuer } = settings
+  const identity = { url: issuer.url, trustDomain: issuer.trustDomain }
+  const make = () => generateKeyDocument(clock.now(), issuer.signingAlgorithm)
+  const keyring = must(await createKeyring(must(await loadOrCreate(createKeyStore(client, namespace, names.keys), make))))
+  const host = new URL(issuer.url).hostname
+  const leader = (): LeaderAddress | undefined => {
+    const holder = operator()?.elector.holder()
     const origin = holder?.annotations[addressAnnotation]
     if (origin === undefined || holder?.identity === settings.replica) return undefined
-    const named = isIP(issuerHost) === 0 ? { servername: issuerHost } : {}
-    return { origin, ...named, ...(certificate === undefined ? {} : { ca: certificate.authority }) }
+    return {
+      origin,
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...(certificate === undefined ? {} : { ca: certificate.authority }),
+    }
   }
-  const listTtl = settings.issuer.statusListTtl
   const statusLists = createStatusLists({
     clock,
     entropy,
     signer: keyring,
     keys: () => keyring.jwks(),
     identity,
-    term: () => (operator?.elector.isLeader() === true ? operator.elector.term() : undefined),
+    term: () => (operator()?.elector.isLeader() === true ? operator()?.elector.term() : undefined),
     store: createListStore(createDocument(client, namespace, names.lists)),
     fetchFromLeader: createLeaderClient(leader),
-    settings: { ...defaultStatusListSettings, ttl: listTtl },
+    settings: { ...defaultStatusListSettings, ttl: issuer.statusListTtl },
   })
-  const jwt = createJwtProvider({
-    signer: keyring,
-    statuses: statusLists,
-    claims: { accessToken: accessTokenClaims, jwtSvid: jwtSvidClaims },
-    identity,
-    entropy,
-    listTtl,
-  })
+  const claims = { accessToken: accessTokenClaims, jwtSvid: jwtSvidClaims }
+  const jwt = createJwtProvider({ signer: keyring, statuses: statusLists, claims, identity, entropy, listTtl: issuer.statusListTtl })
+  return { statusLists, jwt, routes: oidcRoutes({ identity, keyring: () => keyring, statuses: statusLists }) }
+}
 
-  const journal = createJournal(
-    createAudit({ open: () => openAuditFile(settings.auditFile), clock, replica: settings.replica, meter: metrics, log }),
-    createEvents({
-      post: (path, body) => client.request({ method: 'POST', path, body }),
-      clock,
-      replica: settings.replica,
-      onDrop: metrics.eventDropped,
-    }),
-  )
+async function run(settings: Settings): Promise<void> {
+  const logStream = openLogStream(2)
+  const base = { replica: settings.replica, version }
+  const log = createLog({ level: settings.logLevel, clock, base, stream: logStream, safeErrors: [CannotStart] })
+  let operator: Operator | undefined
+  const metrics = createMetrics({ clock, version, revision: 'unknown', snapshot: createSnapshot(() => operator, clock) })
+  const client = await buildClient(settings, metrics)
+  const journal = buildJournal(settings, client, metrics, log)
+  const certificate = await buildCertificate(settings, client)
+  const issuer = await buildIssuer(settings, client, certificate, () => operator)
 
-  const issuerServer = createHttpServer({
-    name: 'issuer',
-    host: settings.issuer.listen.host ?? '0.0.0.0',
-    port: settings.issuer.listen.port,
-    routes: oidcRoutes({ identity, keyring: () => keyring, statuses: statusLists }),
-    log,
-    ...(certificate === undefined ? {} : { tls: certificate.tls() }),
-  })
+  const tls = certificate === undefined ? {} : { tls: certificate.tls() }
+  const issuerServer = createHttpServer({ name: 'issuer', ...at(settings.issuer.listen), routes: issuer.routes, log, ...tls })
   const issuerPort = await issuerServer.start()
-
-  const scheme = certificate === undefined ? 'http' : 'https'
-  operator = createOperator({
+  const advertised =
+    isIP(settings.issuer.advertiseAddress) === 6 ? `[${settings.issuer.advertiseAddress}]` : settings.issuer.advertiseAddress
+  const started = createOperator({
     client,
     clock,
     entropy,
@@ -153,55 +160,46 @@ async function run(settings: Settings): Promise<void> {
     meter: metrics,
     journal,
     engine: createPolicyEngine({ clock }),
-    registry: createRegistry([jwt]),
-    statusLists,
-    vouched: createDocument(client, namespace, names.vouched),
+    registry: createRegistry([issuer.jwt]),
+    statusLists: issuer.statusLists,
+    vouched: createDocument(client, settings.namespace, names.vouched),
     election: {
-      namespace,
+      namespace: settings.namespace,
       name: 'taskbound',
       identity: settings.replica,
-      annotations: { [addressAnnotation]: `${scheme}://${settings.issuer.advertiseAddress}:${issuerPort}` },
+      annotations: { [addressAnnotation]: `${certificate === undefined ? 'http' : 'https'}://${advertised}:${issuerPort}` },
       ...settings.election,
     },
     limits: { maxActiveDeadline: settings.maxActiveDeadline, policySettle: settings.policySettle, rejudge: seconds(60) },
     concurrency: settings.concurrency,
     namespaces: settings.watchNamespaces,
   })
-  const started: Operator = operator
+  operator = started
 
   const problem = (name: string) => () => started.problems()[name]
-  const healthServer = createHttpServer({
-    name: 'health',
-    host: settings.healthListen.host ?? '0.0.0.0',
-    port: settings.healthListen.port,
-    routes: healthRoutes(
-      { progress: problem('progress'), policy: problem('policy') },
-      { sync: problem('sync'), policy: problem('policy') },
-    ),
-    log,
-  })
-  const metricsServer = createHttpServer({
-    name: 'metrics',
-    host: settings.metricsListen.host ?? '0.0.0.0',
-    port: settings.metricsListen.port,
-    routes: [metricsRoute(async () => ({ contentType: metrics.contentType, text: await metrics.scrape() }))],
-    log,
-  })
+  const health = healthRoutes(
+    { progress: problem('progress'), policy: problem('policy') },
+    { sync: problem('sync'), policy: problem('policy') },
+  )
+  const scrape = async () => ({ contentType: metrics.contentType, text: await metrics.scrape() })
+  const healthServer = createHttpServer({ name: 'health', ...at(settings.healthListen), routes: health, log })
+  const metricsServer = createHttpServer({ name: 'metrics', ...at(settings.metricsListen), routes: [metricsRoute(scrape)], log })
   const renewal = setInterval(() => {
     const renewed = certificate?.renew()
     if (renewed !== undefined) issuerServer.reload(renewed)
-  }, 3_600_000)
+  }, hour)
 
   await healthServer.start()
   await metricsServer.start()
   started.start()
-  log.info('started', { issuer: identity.url, namespace, impersonates: settings.impersonate ? settings.operatorUser : undefined })
+  log.info('started', {
+    issuer: settings.issuer.url,
+    namespace: settings.namespace,
+    acts: settings.impersonate ? settings.operatorUser : 'itself',
+  })
+  log.info('stopping', { signal: await ended() })
 
-  const ended = Promise.withResolvers<string>()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ended.resolve(signal))
-  log.info('stopping', { signal: await ended.promise })
-
-  // In the reverse order of dependence; what hangs is left behind after some seconds.
+  // In the reverse order of dependence; what hangs is left behind.
   setTimeout(() => process.exit(1), 15_000).unref()
   clearInterval(renewal)
   await started.stop()
@@ -213,20 +211,33 @@ async function run(settings: Settings): Promise<void> {
   logStream.flush()
 }
 
-/** On the KubeLease: where the other replicas find the leader's issuer. */
-const addressAnnotation = 'taskbound.dev/issuer-address'
+const hour = 3_600_000
+const at = ({ host, port }: Settings['healthListen']) => ({ ...(host === undefined ? {} : { host }), port })
 
-if (asksForHelp()) process.stdout.write(helpText())
-else {
+function ended(): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
+  return promise
+}
+
+async function start(): Promise<void> {
+  if (asksForHelp()) {
+    process.stdout.write(helpText())
+    return
+  }
   const settings = parseSettings()
   if (!settings.ok) {
     process.stderr.write(`${settings.failure.join('\n')}\n`)
-    process.exitCode = 2
-  } else {
-    await run(settings.value).catch((error: unknown) => {
-      process.stderr.write(`the operator cannot start: ${error instanceof CannotStart ? error.message : 'unexpected error'}\n`)
-      if (!(error instanceof CannotStart)) throw error
-      process.exit(1)
-    })
+    process.exit(2)
+  }
+  try {
+    await run(settings.value)
+  } catch (error) {
+    // What else it may be is a bug, whose text could hold anything: only its name is told.
+    const why = error instanceof CannotStart ? error.message : `unexpected ${error instanceof Error ? error.name : 'error'}`
+    process.stderr.write(`the operator cannot start: ${why}\n`)
+    process.exit(1)
   }
 }
+
+await start()

@@ -13,7 +13,6 @@ import {
   secondsWithin,
   subdomain,
   trustDomain,
-  workloadKind,
   yesOrNo,
 } from './parsers.ts'
 
@@ -156,13 +155,6 @@ export const options = {
     derived: 'all namespaces',
     help: 'Namespaces whose tasks are served.',
     parse: listOf(dnsLabel),
-  },
-  workloadKinds: {
-    flag: 'workload-kinds',
-    value: 'GROUP/VERSION/KIND,...',
-    derived: 'none',
-    help: 'Kinds beside Job and Pod that a task may name as its workload; the operator needs the right to watch them.',
-    parse: listOf(workloadKind),
   },
   leaseDuration: {
     flag: 'lease-duration-seconds',

@@ -11,13 +11,6 @@ export interface ListenAddress {
   readonly port: number
 }
 
-/** A kind whose conditions may end a task. */
-export interface WorkloadKind {
-  readonly group: string
-  readonly version: string
-  readonly kind: string
-}
-
 /** @param what completes "must be ..." */
 export function matching(shape: RegExp, what: string): Parser<string> {
   return (text) => (shape.test(text) ? ok(text) : fail(`must be ${what}`))
@@ -74,16 +67,6 @@ export const issuerUrl: Parser<string> = (text) => {
   if (/[?#]/.test(text)) return fail('must have no query and no fragment')
   const plain = url.href.replace(/\/+$/, '')
   return plain === text ? ok(text) : fail(`must be written in its plain form, \`${plain}\`, because verifiers compare it letter by letter`)
-}
-
-/** `group/version/Kind`, as in `argoproj.io/v1alpha1/Workflow`. */
-export const workloadKind: Parser<WorkloadKind> = (text) => {
-  const parts = /^([a-z0-9][a-z0-9.-]{0,252})\/(v[a-z0-9]{1,30})\/([A-Z][A-Za-z0-9]{0,62})$/.exec(text)
-  const [, group, version, kind] = parts ?? []
-  if (group === undefined || version === undefined || kind === undefined) {
-    return fail('must be `group/version/Kind`, for example `argoproj.io/v1alpha1/Workflow`')
-  }
-  return ok({ group, version, kind })
 }
 
 /** Values between commas; a value twice counts once. */

@@ -7,7 +7,7 @@ import type { Duration } from '../lib/instant.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { LogLevel } from '../telemetry/log.ts'
 import { environmentName, type OptionKey, type OptionValue, option, optionKeys, type options } from './options.ts'
-import { type ListenAddress, trustDomain, type WorkloadKind } from './parsers.ts'
+import { type ListenAddress, trustDomain } from './parsers.ts'
 import { collect, type Environment } from './sources.ts'
 
 export interface Settings {
@@ -38,8 +38,6 @@ export interface Settings {
   readonly maxActiveDeadline: Duration
   /** empty means all */
   readonly watchNamespaces: readonly string[]
-  /** beside Job and Pod */
-  readonly workloadKinds: readonly WorkloadKind[]
   readonly election: { readonly leaseDuration: Duration; readonly renewDeadline: Duration; readonly retryPeriod: Duration }
   readonly concurrency: number
   readonly inFlight: number
@@ -188,7 +186,6 @@ export function parseSettings(
       policySettle: values.policySettle,
       maxActiveDeadline: values.maxActiveDeadline,
       watchNamespaces: values.watchNamespaces ?? [],
-      workloadKinds: values.workloadKinds ?? [],
       election: { leaseDuration: values.leaseDuration, renewDeadline: values.renewDeadline, retryPeriod: values.retryPeriod },
       concurrency: values.concurrency,
       inFlight: values.inFlight,

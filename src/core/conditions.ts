@@ -86,6 +86,7 @@ function issued({ standing }: Plan, record: TaskRecord, failure: Failure | undef
   if (failure !== undefined) return { status: 'False', reason: failure.reason, message: `${failure.message}; it is tried again` }
   if (record.attempt > 0 && phase(record) === 'none')
     return { status: 'False', reason: 'Withdrawn', message: 'the Secret of the task is deleted' }
+  if (standing.kind === 'ended') return { status: 'False', reason: record.attempt === 0 ? 'NothingIssued' : 'Waiting', message: '' }
   return {
     status: 'False',
     reason: standing.kind === 'blocked' ? standing.reason : 'Waiting',

@@ -11,6 +11,9 @@ import type { Effect, IssueOrder, Plan } from './plan.ts'
 import { isAlive, isLive, phase } from './record.ts'
 import { stand } from './standing.ts'
 
+/** With how many later attempts one Withdraw without a UID tries to learn it, before it answers `behind`. */
+export const withdrawTries = 8
+
 /** @param now wall-clock time; the core reads no clock */
 export function decide(observed: Observed, now: Instant): Plan {
   const record = begin(observed, now)
@@ -82,8 +85,11 @@ function maintain(observed: Observed, now: Instant): readonly Effect[] {
 /** The Secret first, then every source. Repeated until all is confirmed; an expired credential needs no revocation. */
 function withdraw({ task }: Observed, now: Instant): readonly Effect[] {
   const { record } = task
-  const secret = secretName(task.name)
-  const gone: Effect[] = phase(record) === 'none' ? [] : [{ tag: 'Withdraw', secret, uid: record.secret?.uid, attempt: record.attempt }]
+  const { attempt } = record
+  const stage = phase(record)
+  // While an intent is open, its write may have made another Secret than the one that the record knows.
+  const uid = stage === 'delivered' ? record.secret?.uid : undefined
+  const gone: Effect[] = stage === 'none' ? [] : [{ tag: 'Withdraw', secret: secretName(task.name), uid, attempt }]
   const alive = record.credentials.filter((c) => isAlive(c, now))
   return [...gone, ...alive.map((credential): Effect => ({ tag: 'Revoke', credential }))]
 }

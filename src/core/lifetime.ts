@@ -2,6 +2,7 @@
 
 import { at, earliest, type Instant, milliseconds, minus, plus, seconds, wholeSecond } from '../lib/instant.ts'
 import { startBy } from './ending.ts'
+import { renewalDue } from './judge.ts'
 import type { CredentialProviderFacts, CredentialSpec, Observed, TaskRecord } from './observed.ts'
 import type { Judgement, Standing } from './plan.ts'
 import { isAlive, isLive, lastExpiry } from './record.ts'
@@ -71,7 +72,10 @@ export function wakeAt(
     return earliest(lastExpiry(record, now), ttl === undefined ? undefined : later(plus(record.completedAt, ttl)))
   }
   const live = isLive(record, now)
-  const judgedAgain = judgement.kind !== 'unjudged' && judgement.readsNow ? plus(now, observed.limits.rejudge) : undefined
+  const renewalWaits = live && renewalDue({ task: { ...observed.task, record } }, now)
+  const readsNow =
+    (judgement.kind !== 'unjudged' && judgement.readsNow) || (renewalWaits && observed.credentials.some((c) => c.renew?.readsNow === true))
+  const judgedAgain = readsNow ? plus(now, observed.limits.rejudge) : undefined
   const start = record.startedAt === undefined ? undefined : startBy({ ...observed, task: { ...observed.task, record } }, record.startedAt)
   return earliest(
     later(record.deadlineAt),

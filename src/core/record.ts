@@ -32,8 +32,11 @@ export function lastExpiry(record: TaskRecord, now: Instant): Instant | undefine
   return times.length === 0 ? undefined : at(Math.max(...times))
 }
 
-/** The places in status lists that read valid because of this record: what the issuer publishes is derived from it. */
+/**
+ * The places in status lists that read valid because of this record: what the issuer publishes is derived from it. What was withdrawn
+ * has none, also where its record says that it had expired: a renewal whose record was lost may have lived on.
+ */
 export function liveStatusRefs(record: TaskRecord): readonly { readonly uri: string; readonly index: number }[] {
-  if (record.completedAt !== undefined) return []
+  if (record.completedAt !== undefined || phase(record) === 'none') return []
   return record.credentials.flatMap((c) => (c.revokedAt === undefined && c.statusList !== undefined ? [c.statusList] : []))
 }

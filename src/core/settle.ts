@@ -1,9 +1,9 @@
 // From what was planned and what became of it to the record, the report, what to tell, and when to look again. Pure.
 
 import type { Reason } from '../api/reasons.ts'
-import { type Duration, earliest, type Instant, wholeSecond } from '../lib/instant.ts'
+import { type Duration, earliest, type Instant, plus, wholeSecond } from '../lib/instant.ts'
 import { report } from './conditions.ts'
-import { spread } from './decide.ts'
+import { spread, withdrawTries } from './decide.ts'
 import { renewal, wakeAt } from './lifetime.ts'
 import type { CredentialRecord, Failure, Observed, Report, TaskRecord } from './observed.ts'
 import type { Performed, Plan } from './plan.ts'
@@ -44,13 +44,15 @@ export function settle(observed: Observed, plan: Plan, performed: readonly Perfo
       ...turned(observed.task.report, next),
     ],
     wakeAt: earliest(wakeAt(observed, record, plan.standing, plan.judgement, now)),
-    again: again(record, plan, performed, now),
+    again: again(observed, record, plan, performed, now),
   }
 }
 
 function fold(observed: Observed, record: TaskRecord, { effect, outcome }: Performed, now: Instant): TaskRecord {
   // Somebody wrote that attempt or a later one: it is spent. Under one reservation nothing is lost by it.
   if (outcome.tag === 'behind' && effect.tag === 'Renew') return spent(record, effect.attempt)
+  // The Secret is ahead of all that was tried: the next try goes on from there.
+  if (outcome.tag === 'behind' && effect.tag === 'Withdraw') return { ...record, attempt: effect.attempt + withdrawTries }
   if (outcome.tag !== 'done') return record
   const { fact } = outcome
   switch (fact.of) {
@@ -85,11 +87,16 @@ const spent = (record: TaskRecord, attempt: number): TaskRecord => ({
   secret: record.secret === undefined ? undefined : { ...record.secret, attempt },
 })
 
-function again(record: TaskRecord, plan: Plan, performed: readonly Performed[], now: Instant): Settled['again'] {
+function again({ task }: Observed, record: TaskRecord, plan: Plan, performed: readonly Performed[], now: Instant): Settled['again'] {
   if (performed.some(({ outcome }) => outcome.tag === 'lost' || outcome.tag === 'denied')) return 'now'
   if (performed.some(({ outcome }) => outcome.tag !== 'done')) return 'backoff'
   const dying = plan.standing.kind === 'ended' || plan.standing.kind === 'stopped'
-  return dying && (phase(record) !== 'none' || record.credentials.some((c) => isAlive(c, now))) ? 'backoff' : 'none'
+  if (dying && (phase(record) !== 'none' || record.credentials.some((c) => isAlive(c, now)))) return 'backoff'
+  // Its time after the end is over already: no timer says so.
+  const ttl = task.spec.ttlAfterFinished
+  const deletable = !task.gone && !task.deleting && !performed.some(({ effect }) => effect.tag === 'DeleteTask')
+  const due = ttl !== undefined && record.completedAt !== undefined && now >= plus(record.completedAt, ttl)
+  return deletable && due ? 'now' : 'none'
 }
 
 function decided(before: Report, after: Report, plan: Plan): readonly Note[] {

@@ -16,7 +16,8 @@ export interface TlsMaterial {
 export interface HttpServerOptions {
   /** for the log */
   readonly name: string
-  readonly host: string
+  /** absent: all interfaces, of both address families where there are both */
+  readonly host?: string
   /** 0: any free one */
   readonly port: number
   readonly routes: readonly Route[]

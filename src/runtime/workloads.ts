@@ -77,7 +77,7 @@ export function createWorkloads(deps: WorkloadsDeps): Workloads {
     const found: Resource = { group, version, plural: resource.name }
     const probe = await client.request({ method: 'GET', path: pathOf(found), query: { limit: 1 } })
     if (!probe.ok && isForbidden(probe.failure))
-      return `the operator may not list and watch \`${resource.name}.${group}\`; have an admin add the kind to \`workloadKinds\``
+      return `the operator may not list and watch \`${resource.name}.${group}\`; grant it get, list and watch of them`
     return probe.ok ? found : describeError(probe.failure)
   }
 

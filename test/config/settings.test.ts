@@ -41,7 +41,6 @@ test('outside a cluster nothing need be set: it acts as the ServiceAccount and l
     policySettle: seconds(5),
     maxActiveDeadline: seconds(86_400),
     watchNamespaces: [],
-    workloadKinds: [],
     election: { leaseDuration: seconds(15), renewDeadline: seconds(10), retryPeriod: seconds(2) },
     concurrency: 16,
     inFlight: 32,
@@ -96,12 +95,6 @@ describe('a setting is read', () => {
     ['policySettle', ['--policy-settle-seconds=0'], {}, seconds(0)],
     ['maxActiveDeadline', [], { TASKBOUND_MAX_ACTIVE_DEADLINE_SECONDS: '600' }, seconds(600)],
     ['watchNamespaces', ['--watch-namespaces=a, b', '--watch-namespaces=c,a'], {}, ['a', 'b', 'c']],
-    [
-      'workloadKinds',
-      ['--workload-kinds=argoproj.io/v1alpha1/Workflow'],
-      {},
-      [{ group: 'argoproj.io', version: 'v1alpha1', kind: 'Workflow' }],
-    ],
     ['election.leaseDuration', ['--lease-duration-seconds=60'], {}, seconds(60)],
     ['election.renewDeadline', ['--renew-deadline-seconds=14'], {}, seconds(14)],
     ['election.retryPeriod', ['--retry-period-seconds=5'], {}, seconds(5)],
@@ -150,7 +143,6 @@ describe('a mistake is refused with what to do', () => {
     [['--concurrency=0'], {}, /whole number from 1 to 1024/],
     [['--concurrency=1e1'], {}, /whole number/],
     [['--watch-namespaces=a,,b'], {}, /each value between commas must be a DNS label/],
-    [['--workload-kinds=batch/Job'], {}, /must be `group\/version\/Kind`, for example/],
     [['--renew-deadline-seconds=15'], {}, /`--renew-deadline-seconds` must be less than `--lease-duration-seconds`/],
     [[], { TASKBOUND_RETRY_PERIOD_SECONDS: '6' }, /`TASKBOUND_RETRY_PERIOD_SECONDS` must be at most half of `--renew-deadline-seconds`/],
     [['--metrics-listen=:8081'], {}, /`--metrics-listen` has the port of `--health-listen`, 8081; give each its own/],
@@ -188,7 +180,7 @@ test('what was parsed cannot be changed', () => {
     expect(Object.isFrozen(value)).toBe(true)
     for (const member of Object.values(value)) walk(member)
   }
-  walk(good(['--workload-kinds=argoproj.io/v1/Workflow']))
+  walk(good(['--watch-namespaces=a,b']))
 })
 
 test('the help names every option with its variable, its default and a sentence, and no two share a name', () => {

@@ -27,6 +27,9 @@ export function createTakeBack({ client, writes, writeStatus }: TakeBackDeps): T
     const live = await client.request<KubeObject>({ method: 'GET', path, priority: 'end' })
     if (live.ok) {
       const now = readTask(live.value.body)
+      // the write arrived, and only its answer was lost
+      const { secret } = now?.record ?? {}
+      if (now?.uid === task.uid && secret?.uid === written.uid && secret.attempt === settled.record.attempt) return 'recorded'
       const ours =
         now !== undefined &&
         now.uid === task.uid &&

@@ -1,0 +1,182 @@
+import { describe, expect, test } from '@jest/globals'
+import { decide, spread } from '../../src/core/decide.ts'
+import type { Observed, TaskRecord, TaskSpec } from '../../src/core/observed.ts'
+import { phase } from '../../src/core/record.ts'
+import { type Instant, seconds } from '../../src/lib/instant.ts'
+import {
+  begun,
+  live,
+  makeCredential,
+  makeCredentialRecord,
+  makeDecision,
+  makeFacts,
+  makeObserved,
+  makeProvider,
+  makeTask,
+  open,
+  t0,
+  time,
+  uids,
+  withdrawn,
+} from '../support/make.ts'
+
+interface Case {
+  readonly record: TaskRecord
+  readonly spec?: Partial<TaskSpec>
+  readonly over?: Partial<Omit<Observed, 'task'>>
+  readonly now?: Instant
+}
+const plan = ({ record, spec = {}, over = {}, now = time(60) }: Case) =>
+  decide(makeObserved({ ...over, task: makeTask({ record, spec }) }), now)
+const aged = live({ credentials: [makeCredentialRecord({ expiresAt: time(60) })] })
+const due = live({ credentials: [makeCredentialRecord({ renewAt: time(60) })] })
+const answered = (issue: ReturnType<typeof makeDecision>, renew = issue) => ({ credentials: [makeFacts({ issue, renew })] })
+const forbid = answered(makeDecision('forbid'))
+const suspend = { suspend: true }
+const over = { completedAt: time(50), completion: 'EndCancelled' } as const
+
+describe('the effects of a plan, by case', () => {
+  test.each<readonly [string, Case, readonly string[]]>([
+    ['nothing issued', { record: begun() }, ['RecordIntent', 'Issue']],
+    ['nothing issued, forbidden', { record: begun(), over: forbid }, []],
+    ['nothing issued, suspended', { record: begun(), spec: suspend }, []],
+    ['nothing issued, held', { record: begun(), over: { hold: { reason: 'FencesMissing', message: '' } } }, []],
+    ['an open intent', { record: open() }, ['RecordIntent', 'Issue']],
+    ['an open intent, forbidden', { record: open(), over: forbid }, ['Withdraw', 'Revoke']],
+    ['an open intent, suspended', { record: open(), spec: suspend }, ['Withdraw', 'Revoke']],
+    ['an open intent that expired, suspended', { record: open(), spec: suspend, now: time(600) }, ['Withdraw']],
+    ['live', { record: live() }, []],
+    ['live, held', { record: due, over: { hold: { reason: 'FencesMissing', message: '' } } }, []],
+    ['live, renewal due', { record: due }, ['Renew']],
+    ['live, renewal due but not allowed', { record: due, over: answered(makeDecision(), makeDecision('forbid')) }, []],
+    ['live, renewal due but not judged', { record: due, over: { credentials: [makeFacts({ renew: undefined })] } }, []],
+    ['live, forbidden', { record: live(), over: forbid }, ['Withdraw', 'Revoke']],
+    ['live, suspended', { record: live(), spec: suspend }, ['Withdraw', 'Revoke']],
+    ['live, over', { record: live(), spec: { end: 'Completed' } }, ['Withdraw', 'Revoke']],
+    ['died of age', { record: aged }, ['RecordIntent', 'Issue']],
+    ['died of age, renewal not allowed', { record: aged, over: answered(makeDecision(), makeDecision('forbid')) }, ['Withdraw']],
+    [
+      'died of age, issuing not allowed',
+      { record: aged, over: answered(makeDecision('forbid'), makeDecision()) },
+      ['RecordIntent', 'Issue'],
+    ],
+    ['withdrawn and resumed', { record: withdrawn() }, ['RecordIntent', 'Issue']],
+    ['withdrawn, still suspended', { record: withdrawn(), spec: suspend }, []],
+    ['withdrawn but not revoked yet', { record: withdrawn({ credentials: [makeCredentialRecord()] }), spec: suspend }, ['Revoke']],
+    ['over, nothing left', { record: withdrawn(over) }, []],
+    ['over, time after the end not up', { record: withdrawn(over), spec: { ttlAfterFinished: seconds(11) } }, []],
+    ['over, time after the end up', { record: withdrawn(over), spec: { ttlAfterFinished: seconds(10) } }, ['DeleteTask']],
+    ['over and time up, but not withdrawn', { record: live(over), spec: { ttlAfterFinished: seconds(10) } }, ['Withdraw', 'Revoke']],
+    ['over in this very pass', { record: withdrawn(), spec: { end: 'Completed', ttlAfterFinished: seconds(0) } }, []],
+  ])('%s', (_name, input, tags) => {
+    expect(plan(input).effects.map((e) => e.tag)).toEqual(tags)
+  })
+
+  test.each([
+    ['deleting', { deleting: true }],
+    ['gone', { gone: true }],
+  ])('a task that is %s already is not deleted', (_name, state) => {
+    const task = makeTask({ record: withdrawn(over), spec: { ttlAfterFinished: seconds(0) }, ...state })
+    expect(decide(makeObserved({ task }), time(60)).effects).toEqual([])
+  })
+})
+
+describe('an issue', () => {
+  const { effects } = plan({ record: withdrawn({ attempt: 4, withdrawnAttempt: 4 }) })
+  const [intent, issue] = effects
+
+  test('is a new attempt, recorded with all that it makes before it is made', () => {
+    expect(intent).toMatchObject({
+      tag: 'RecordIntent',
+      record: {
+        attempt: 5,
+        withdrawnAttempt: 4,
+        requestDigest: expect.stringMatching(/^sha256:/),
+        credentials: [{ name: 'api', attempt: 5, issuedAt: time(60), expiresAt: time(660), revokedAt: undefined, statusList: undefined }],
+      },
+    })
+    expect(issue).toMatchObject({ tag: 'Issue', attempt: 5, issuedAt: time(60), orders: [{ name: 'api', expiresAt: time(660) }] })
+    expect(intent?.tag === 'RecordIntent' && phase(intent.record)).toBe('open')
+  })
+
+  test('pins the identity and the class of the provider as they are', () => {
+    const provider = makeProvider({ type: 'other', revocation: { class: 'ExpireOnly', bound: seconds(9) } })
+    const [first] = plan({ record: begun(), over: { credentials: [makeFacts({ provider })] } }).effects
+    expect(first).toMatchObject({
+      record: {
+        credentials: [{ provider: { uid: uids.provider, type: 'other' }, revocation: { class: 'ExpireOnly', bound: seconds(9) } }],
+      },
+    })
+  })
+
+  test('is the digest of what was asked for, without what may change', () => {
+    const digestOf = (spec: Partial<TaskSpec>) => {
+      const [first] = plan({ record: begun(), spec }).effects
+      return first?.tag === 'RecordIntent' ? first.record.requestDigest : undefined
+    }
+    expect(digestOf({ ttlAfterFinished: seconds(1) })).toBe(digestOf({}))
+    expect(digestOf({ action: 'payroll.pay' })).not.toBe(digestOf({}))
+  })
+})
+
+describe('a renewal', () => {
+  test('renews the whole set under a later attempt, by the same rules of expiry', () => {
+    const credentials = [makeCredential({ name: 'a' }), makeCredential({ name: 'b', ttl: seconds(300) })]
+    const record = live({
+      deadlineAt: time(500),
+      credentials: [makeCredentialRecord({ name: 'a', renewAt: time(60) }), makeCredentialRecord({ name: 'b', renewAt: time(90) })],
+    })
+    const facts = [makeFacts({ name: 'a' }), makeFacts({ name: 'b' })]
+    expect(plan({ record, spec: { credentials }, over: { credentials: facts } }).effects).toEqual([
+      {
+        tag: 'Renew',
+        attempt: 2,
+        issuedAt: time(60),
+        orders: [
+          expect.objectContaining({ name: 'a', expiresAt: time(500) }),
+          expect.objectContaining({ name: 'b', expiresAt: time(360) }),
+        ],
+      },
+    ])
+  })
+})
+
+describe('a withdrawal', () => {
+  test('names the Secret and what is known of it', () => {
+    expect(plan({ record: live(), spec: suspend }).effects[0]).toEqual({
+      tag: 'Withdraw',
+      secret: 'taskbound-close',
+      uid: uids.secret,
+      attempt: 1,
+    })
+    expect(plan({ record: open(), spec: suspend }).effects[0]).toEqual({
+      tag: 'Withdraw',
+      secret: 'taskbound-close',
+      uid: undefined,
+      attempt: 1,
+    })
+  })
+
+  test('does not trust the UID of an earlier attempt while an intent is open: the write may have made another Secret', () => {
+    const record = live({ attempt: 2, credentials: [makeCredentialRecord({ attempt: 2 })] })
+    expect(plan({ record, spec: suspend }).effects[0]).toMatchObject({ tag: 'Withdraw', uid: undefined, attempt: 2 })
+  })
+
+  test('leaves out what is revoked or expired', () => {
+    const record = live({
+      credentials: [
+        makeCredentialRecord({ name: 'revoked', revokedAt: t0 }),
+        makeCredentialRecord({ name: 'expired', expiresAt: time(60) }),
+        makeCredentialRecord({ name: 'alive' }),
+      ],
+    })
+    const { effects } = plan({ record, spec: { end: 'Cancelled' } })
+    expect(effects.slice(1)).toEqual([{ tag: 'Revoke', credential: record.credentials[2] }])
+  })
+})
+
+test('the spread is the same for the same task and within [0, 1)', () => {
+  expect(spread('a')).toBe(spread('a'))
+  for (const uid of ['a', 'b', 'c']) expect(spread(uid)).toBeGreaterThanOrEqual(0)
+  for (const uid of ['a', 'b', 'c']) expect(spread(uid)).toBeLessThan(1)
+})
