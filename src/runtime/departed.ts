@@ -3,30 +3,46 @@
 
 import type { TaskKey } from '../core/names.ts'
 import type { Task } from '../core/observed.ts'
-import { phase } from '../core/record.ts'
+import { liveStatusRefs, phase } from '../core/record.ts'
 import type { Settled } from '../core/settle.ts'
 
 export interface Departed {
   get(key: TaskKey): Task | undefined
-  /** Notes a deletion; a task that never had anything issued is not kept. */
-  add(task: Task): void
+  keys(): Iterable<TaskKey>
+  /** Notes a deletion. One that nobody saw happen is in doubt until it is confirmed. */
+  add(task: Task, inDoubt: boolean): void
+  inDoubt(key: TaskKey): boolean
+  confirm(key: TaskKey): void
   /** Keeps what a pass found, or drops the task when nothing is owed. */
   settle(key: TaskKey, settled: Settled): void
+  drop(key: TaskKey): void
 }
 
 export function createDeparted(): Departed {
   const tasks = new Map<TaskKey, Task>()
+  const doubtful = new Set<TaskKey>()
   return {
     get: (key) => tasks.get(key),
-    add(task) {
-      const alive = task.record.credentials.some((c) => c.revokedAt === undefined)
-      if (phase(task.record) !== 'none' || (task.record.completedAt === undefined && alive)) tasks.set(task.key, { ...task, gone: true })
+    keys: () => tasks.keys(),
+    add(task, inDoubt) {
+      const { record } = task
+      const owed = phase(record) !== 'none' || liveStatusRefs(record).length > 0
+      if (!owed) return
+      tasks.set(task.key, { ...task, gone: true })
+      if (inDoubt) doubtful.add(task.key)
+      else doubtful.delete(task.key)
     },
+    inDoubt: (key) => doubtful.has(key),
+    confirm: (key) => void doubtful.delete(key),
     settle(key, settled) {
       const task = tasks.get(key)
       if (task === undefined) return
       if (settled.again === 'none') tasks.delete(key)
       else tasks.set(key, { ...task, record: settled.record, report: settled.report })
+    },
+    drop(key) {
+      tasks.delete(key)
+      doubtful.delete(key)
     },
   }
 }

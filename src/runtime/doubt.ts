@@ -25,6 +25,7 @@ export function createDoubt({ client, resourceOf }: DoubtDeps): Doubt {
     return isNotFound(answer.failure) ? { state: 'absent' } : { state: 'unknown' }
   }
   return {
+    task: (namespace, name) => look({ group: 'taskbound.dev', version: 'v1alpha1', plural: 'agenttasks' }, namespace, name),
     agent: (namespace, name) => look({ group: 'taskbound.dev', version: 'v1alpha1', plural: 'agents' }, namespace, name),
     serviceAccount: (namespace, name) => look({ group: '', version: 'v1', plural: 'serviceaccounts' }, namespace, name),
     async workload(namespace, ref) {

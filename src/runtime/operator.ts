@@ -90,7 +90,7 @@ export function createOperator(deps: OperatorDeps): Operator {
   const deadlines = createDeadlines<Instant>({ now: clock.now, fire: (key) => queue.add(key, 'end'), log })
   const writes = createWrites(client)
   const departed = createDeparted()
-  const triggers = createTriggers({ views, queue, departed })
+  const triggers = createTriggers({ views, queue, departed, leads: () => elector.isLeader() })
 
   const elector = createElector({
     ...deps.election,
@@ -156,10 +156,11 @@ export function createOperator(deps: OperatorDeps): Operator {
   })
 
   const agentsByAccount = views.agents.index((agent) => [`${agent.namespace}/${agent.serviceAccount}`])
+  const doubt = createDoubt({ client, resourceOf: (ref) => resources.get(`${ref.apiVersion}/${ref.kind}`) })
   const gather = createGather({
     views,
     workloads,
-    doubt: createDoubt({ client, resourceOf: (ref) => resources.get(`${ref.apiVersion}/${ref.kind}`) }),
+    doubt,
     authorizer: engine,
     policyPending: chores.policyPending,
     findProvider: deps.registry.find,
@@ -177,6 +178,8 @@ export function createOperator(deps: OperatorDeps): Operator {
   const reconcile = createReconcile({
     views,
     departed,
+    doubt,
+    forget: (uid) => statusLists.forget(uid),
     gather,
     apply: createApply({ views, gather, writes, leads, findProvider: deps.registry.find, clock, meter, writeStatus }),
     writeStatus,
@@ -200,7 +203,8 @@ export function createOperator(deps: OperatorDeps): Operator {
   /** What the issuer publishes as valid follows the store, also when this replica does not lead. */
   function showPlaces(change: Change<Task>): void {
     const uid: Uid | undefined = change.before?.uid
-    if (uid !== undefined && uid !== change.after?.uid) statusLists.forget(uid)
+    // what a list alone did not have is in doubt, and stays valid until it is known to be gone
+    if (uid !== undefined && uid !== change.after?.uid && !change.inferred) statusLists.forget(uid)
     if (change.after !== undefined) statusLists.observe(change.after.uid, liveStatusRefs(change.after.record))
   }
 

@@ -1,7 +1,7 @@
 // One pass over one task: gather, decide, apply, settle, write, tell. Level-based: it may run at any time and any number of times.
 
 import { decide } from '../core/decide.ts'
-import type { TaskKey } from '../core/names.ts'
+import { splitKey, type TaskKey, type Uid } from '../core/names.ts'
 import type { Task } from '../core/observed.ts'
 import { type Settled, settle } from '../core/settle.ts'
 import type { Duration, Instant } from '../lib/instant.ts'
@@ -15,11 +15,14 @@ import type { WriteStatus } from './effects/status.ts'
 import type { TakeBack } from './effects/takeback.ts'
 import type { Gather } from './gather.ts'
 import type { Tell } from './tell.ts'
-import type { Views } from './views.ts'
+import type { Doubt, Views } from './views.ts'
 
 export interface ReconcileDeps {
   readonly views: Views
   readonly departed: Departed
+  readonly doubt: Doubt
+  /** tells the issuer that a task is gone for certain */
+  readonly forget: (uid: Uid) => void
   readonly gather: Gather
   readonly apply: Apply
   readonly writeStatus: WriteStatus
@@ -55,16 +58,43 @@ export function createReconcile(deps: ReconcileDeps): Reconcile {
     return settled
   }
 
-  return async (key) => {
-    const entry = views.tasks.entry(key)
-    const task = entry?.value ?? departed.get(key)
-    if (task === undefined) return { again: 'none', wakeAfter: undefined }
+  /** A list did not have it and nobody saw it go: the API server is asked before anything of it dies. */
+  async function settleDoubt(task: Task): Promise<'gone' | 'there' | 'unknown'> {
+    const { namespace, name } = splitKey(task.key)
+    const live = await deps.doubt.task(namespace, name)
+    if (live.state === 'unknown') return 'unknown'
+    if (live.state === 'present' && live.uid === task.uid) {
+      departed.drop(task.key)
+      return 'there'
+    }
+    departed.confirm(task.key)
+    return 'gone'
+  }
+
+  async function once(task: Task, resourceVersion: string): Promise<Next> {
     const started = clock.monotonic()
-    const now = clock.now()
-    const result = await pass(task, entry?.resourceVersion ?? '', now)
+    const result = await pass(task, resourceVersion, clock.now())
     const settled = typeof result === 'string' ? undefined : result
     const again = settled?.again ?? (result as Settled['again'])
     deps.meter.reconciled(again === 'none' ? 'success' : 'retry', milliseconds(clock.monotonic() - started))
     return { again, wakeAfter: settled?.wakeAt === undefined ? undefined : between(clock.now(), settled.wakeAt) }
   }
+
+  return async (key) => {
+    const entry = views.tasks.entry(key)
+    const left = departed.get(key)
+    // what an earlier task of this name left behind comes first: its Secret stands in the way of the new one's
+    if (left !== undefined && left.uid !== entry?.uid) {
+      if (entry !== undefined) departed.confirm(key)
+      const verdict = departed.inDoubt(key) ? await settleDoubt(left) : 'gone'
+      if (verdict !== 'gone') return { ...nothing, again: verdict === 'unknown' ? 'backoff' : 'none' }
+      deps.forget(left.uid)
+      const next = await once(left, '')
+      return entry !== undefined && next.again === 'none' ? { again: 'now', wakeAfter: undefined } : next
+    }
+    if (left !== undefined) departed.drop(key)
+    return entry === undefined ? nothing : once(entry.value, entry.resourceVersion)
+  }
 }
+
+const nothing: Next = { again: 'none', wakeAfter: undefined }

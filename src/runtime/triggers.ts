@@ -12,6 +12,7 @@ export interface TriggersDeps {
   readonly views: Views
   readonly queue: Pick<Queue, 'add'>
   readonly departed: Departed
+  readonly leads: () => boolean
 }
 
 export interface Triggers {
@@ -26,7 +27,7 @@ export interface Triggers {
   everything(priority: WorkPriority): void
 }
 
-export function createTriggers({ views, queue, departed }: TriggersDeps): Triggers {
+export function createTriggers({ views, queue, departed, leads }: TriggersDeps): Triggers {
   const { tasks } = views
   const byAgent = tasks.index((task) => [`${task.namespace}/${task.spec.agent}`])
   const byNamespace = tasks.index((task) => [task.namespace])
@@ -43,7 +44,8 @@ export function createTriggers({ views, queue, departed }: TriggersDeps): Trigge
   }
 
   tasks.subscribe((change) => {
-    if (change.type === 'deleted') departed.add(change.before)
+    // what was seen to go is the leader's business; a doubt is kept for whoever leads next
+    if (change.type === 'deleted' && (leads() || change.inferred)) departed.add(change.before, change.inferred)
     const priority = urgency(change)
     if (priority !== undefined) queue.add(change.key, priority)
   })
@@ -68,7 +70,10 @@ export function createTriggers({ views, queue, departed }: TriggersDeps): Trigge
     provider: (name) => add(byProvider(name), 'resync'),
     policies: (namespace) => add(namespace === undefined ? tasks.keys() : byNamespace(namespace), 'resync'),
     kind: (_apiVersion, kind) => add(byWorkload(kind), 'new'),
-    everything: (priority) => add(tasks.keys(), priority),
+    everything(priority) {
+      add(tasks.keys(), priority)
+      add(departed.keys(), priority)
+    },
   }
 }
 

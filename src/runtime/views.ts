@@ -23,6 +23,7 @@ export interface Workloads {
 
 /** One live GET, where a store's silence is not enough to end something: `unknown` where the API server did not answer. */
 export interface Doubt {
+  task(namespace: string, name: string): Promise<Presence>
   agent(namespace: string, name: string): Promise<Presence>
   serviceAccount(namespace: string, name: string): Promise<Presence>
   workload(namespace: string, ref: WorkloadRef): Promise<Presence>

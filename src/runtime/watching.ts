@@ -91,8 +91,18 @@ export function createWatching(deps: WatchingDeps): Watching {
     const { clusterScoped = false, ...rest } = options
     const store = createStore<T>({ log })
     const scope = clusterScoped || deps.namespaces.length === 0 ? {} : { namespaces: deps.namespaces }
+    const onAbsent = (gone: number, held: number): void => {
+      if (gone > few && gone > held / 5)
+        log.error('more than a fifth is gone in one list; each is confirmed before anything of it dies', {
+          resource: resource.plural,
+          gone,
+          held,
+        })
+    }
     const reflector = createReflector<T>({
       client,
+      onAbsent,
+      idleTimeout,
       resource: { ...resource, ...scope },
       decode,
       store,
@@ -139,6 +149,11 @@ export function createWatching(deps: WatchingDeps): Watching {
     relist: async () => (await Promise.all(watched.map(({ reflector }) => reflector.relist()))).every(Boolean),
   }
 }
+
+/** Below `freshness`, so that a watch that fell silent is resumed before issuing has to stop for it. */
+const idleTimeout = seconds(75)
+/** Deletions so few in one list are nothing to alarm about. */
+const few = 20
 
 /** How old a view may be that something is issued on. */
 export const freshness = seconds(90)

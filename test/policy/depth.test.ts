@@ -36,7 +36,7 @@ const shapes: Readonly<Record<string, (n: number) => string>> = {
 
 test.each(Object.entries(shapes))('%s: at the limit Cedar reads and judges it, and beyond it is told from its depth', (_, shape) => {
   let n = 1
-  while (depthOf(shape(n + 1)) <= maxDepth) n += 1
+  while (n < 400 && depthOf(shape(n + 1)) <= maxDepth) n += 1
   expect(n).toBeGreaterThan(20)
   expect(n).toBeLessThan(200)
   expect(depthOf(shape(4 * n))).toBeGreaterThan(maxDepth)
