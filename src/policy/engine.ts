@@ -10,8 +10,9 @@ import { type Cedar, createCedar } from './cedar.ts'
 import { compile, type Rejection } from './compile.ts'
 import { type Question, questionOf, targetOf } from './entities.ts'
 import { type Opinion, type Ruling, rule, silent, together } from './judge.ts'
+import type { Member } from './member.ts'
 import { schemaText } from './schema.ts'
-import { createPolicySet, type Holding, type Member, type PolicySet } from './set.ts'
+import { createPolicySet, type Holding, type PolicySet } from './set.ts'
 import { createSlices, type Slice } from './slices.ts'
 
 /** An AgentPolicy or ClusterAgentPolicy, as far as policy is concerned. */

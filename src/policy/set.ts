@@ -2,20 +2,9 @@
 // Does not judge, and does not read a text: what it holds was valid when it came.
 
 import { digest } from '../lib/canonical.ts'
-import type { DecidingPolicy } from '../ports/authorizer.ts'
-import type { Rule } from './compile.ts'
+import type { Member } from './member.ts'
 import { canMatch, type Target } from './scope.ts'
 import type { Slice } from './slices.ts'
-
-/** A policy as the engine holds it. */
-export interface Member {
-  /** as in `DecidingPolicy` */
-  readonly id: string
-  /** differs whenever the text differs, and is never used again */
-  readonly serial: number
-  readonly rule: Rule
-  readonly source: Pick<DecidingPolicy, 'scope' | 'source'>
-}
 
 /** What one policy object contributes. */
 export interface Holding {

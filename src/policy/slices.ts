@@ -4,7 +4,7 @@
 import type { Response } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Cedar } from './cedar.ts'
 import type { Question } from './entities.ts'
-import type { Member } from './set.ts'
+import type { Member } from './member.ts'
 
 /** Policies that are judged together. The same members give the same slice, whoever asks. */
 export interface Slice {

@@ -64,8 +64,9 @@ export function createPolicies(deps: PoliciesDeps): Policies {
         engine.enforce(policy, object.inForce?.text)
         return 'retry'
       }
-    } else if (inForce !== object.inForce) {
+    } else {
       // a version that is not recorded yet is used by nobody
+      engine.enforce(policy, object.inForce?.text)
       return 'done'
     }
     engine.enforce(policy, inForce?.text)
