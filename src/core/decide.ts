@@ -16,6 +16,10 @@ export const withdrawTries = 8
 
 /** @param now wall-clock time; the core reads no clock */
 export function decide(observed: Observed, now: Instant): Plan {
+  return { ...plan(observed, now), decidedAt: now }
+}
+
+function plan(observed: Observed, now: Instant): Omit<Plan, 'decidedAt'> {
   const record = begin(observed, now)
   const known: Observed = { ...observed, task: { ...observed.task, record } }
   const judgement = judge(known, questions(known, now).standing)
@@ -26,7 +30,7 @@ export function decide(observed: Observed, now: Instant): Plan {
       return { standing, judgement, record: completed, effects: [...withdraw(known, now), ...remove(known, completed, now)] }
     }
     case 'stopped':
-      return { standing, judgement, record, effects: withdraw(known, now) }
+      return { standing, judgement, record, effects: stop(known, now) }
     case 'blocked':
       return { standing, judgement, record, effects: [] }
     case 'clear':
@@ -80,6 +84,18 @@ function maintain(observed: Observed, now: Instant): readonly Effect[] {
     return [{ name: c.name, provider: c.provider, expiresAt: expiry(wanted, provider, record.deadlineAt, now) }]
   })
   return [{ tag: 'Renew', attempt: record.attempt + 1, issuedAt: wholeSecond(now), orders }]
+}
+
+/**
+ * A stop may be taken back at any moment, so its attempt is spent by compare-and-set before anything dies: whatever becomes of this
+ * pass, the record never again says that what it killed is live.
+ */
+function stop({ task, ...rest }: Observed, now: Instant): readonly Effect[] {
+  const record: TaskRecord = { ...task.record, attempt: task.record.attempt + 1 }
+  const dying = withdraw({ ...rest, task }, now)
+  if (dying[0]?.tag !== 'Withdraw') return dying
+  const [{ secret, uid }, ...revocations] = dying as readonly [Extract<Effect, { tag: 'Withdraw' }>, ...Effect[]]
+  return [{ tag: 'RecordIntent', record, orders: [] }, { tag: 'Withdraw', secret, uid, attempt: record.attempt }, ...revocations]
 }
 
 /** The Secret first, then every source. Repeated until all is confirmed; an expired credential needs no revocation. */

@@ -58,7 +58,10 @@ export function renewal(issuedAt: Instant, expiresAt: Instant, deadline: Instant
   return wholeSecond(wanted < earliestRenewal ? plus(earliestRenewal, seconds(1)) : wanted)
 }
 
-/** When time alone may change the answer. Always after `now`; `undefined` where it cannot. */
+/**
+ * When time alone may change the answer; `undefined` where it cannot.
+ * @param now when the pass decided: what fell due while its effects ran is still to be looked at, so the answer may be past by now
+ */
 export function wakeAt(
   observed: Observed,
   record: TaskRecord,

@@ -13,7 +13,10 @@ export interface IssueOrder {
 }
 
 export type Effect =
-  /** Write `record` to status by compare-and-set, after asking each provider for what must be recorded; nothing is made before it is. */
+  /**
+   * Write `record` to status by compare-and-set, after asking the provider of each order for what must be recorded. Nothing is made
+   * before it is written, and where a stop has no orders, nothing dies before.
+   */
   | { readonly tag: 'RecordIntent'; readonly record: TaskRecord; readonly orders: readonly IssueOrder[] }
   /** Make every credential of the recorded attempt and write them into the task's Secret, judging once more in between. */
   | { readonly tag: 'Issue'; readonly attempt: number; readonly issuedAt: Instant; readonly orders: readonly IssueOrder[] }
@@ -85,4 +88,6 @@ export interface Plan {
   readonly effects: readonly Effect[]
   /** the record as it stands before any effect of this plan: bindings, start and end are decided here */
   readonly record: TaskRecord
+  /** the time that it was decided at; what falls due after it is for the next pass, however long this one takes */
+  readonly decidedAt: Instant
 }

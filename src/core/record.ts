@@ -28,8 +28,17 @@ export const diedOfAge = (record: TaskRecord, now: Instant): boolean =>
 
 /** When the last of what cannot be revoked at its source dies by itself, if that is still to come. */
 export function lastExpiry(record: TaskRecord, now: Instant): Instant | undefined {
-  const times = record.credentials.flatMap((c) => (c.revocation.class === 'ExpireOnly' && c.expiresAt > now ? [c.expiresAt] : []))
-  return times.length === 0 ? undefined : at(Math.max(...times))
+  const times = record.credentials.filter((c) => c.revocation.class === 'ExpireOnly').map((c) => dies(record, c))
+  const latest = Math.max(...times)
+  return latest > now ? at(latest) : undefined
+}
+
+/** The latest that it can die: once a renewal was due, one may have been delivered whose record was lost. */
+function dies({ deadlineAt }: TaskRecord, { issuedAt, expiresAt, renewAt, revokedAt }: CredentialRecord): Instant {
+  const until = revokedAt ?? expiresAt
+  if (renewAt === undefined || until < renewAt) return expiresAt
+  const renewed = until + (expiresAt - issuedAt)
+  return at(Math.max(expiresAt, deadlineAt === undefined ? renewed : Math.min(renewed, deadlineAt)))
 }
 
 /**

@@ -1,7 +1,7 @@
 // From what was planned and what became of it to the record, the report, what to tell, and when to look again. Pure.
 
 import type { Reason } from '../api/reasons.ts'
-import { type Duration, earliest, type Instant, plus, wholeSecond } from '../lib/instant.ts'
+import { type Duration, type Instant, plus, wholeSecond } from '../lib/instant.ts'
 import { report } from './conditions.ts'
 import { spread, withdrawTries } from './decide.ts'
 import { renewal, wakeAt } from './lifetime.ts'
@@ -43,7 +43,7 @@ export function settle(observed: Observed, plan: Plan, performed: readonly Perfo
       ...ended(observed, plan, record, now),
       ...turned(observed.task.report, next),
     ],
-    wakeAt: earliest(wakeAt(observed, record, plan.standing, plan.judgement, now)),
+    wakeAt: wakeAt(observed, record, plan.standing, plan.judgement, plan.decidedAt),
     again: again(observed, record, plan, performed, now),
   }
 }
@@ -70,7 +70,7 @@ function fold(observed: Observed, record: TaskRecord, { effect, outcome }: Perfo
       return { ...record, attempt: effect.attempt, secret, credentials }
     }
     case 'Withdraw':
-      return { ...record, secret: undefined, withdrawnAttempt: record.attempt }
+      return { ...record, secret: undefined, withdrawnAttempt: record.attempt, credentials: forsaken(record, now) }
     case 'Revoke': {
       if (effect.tag !== 'Revoke') return record
       const { name } = effect.credential
@@ -79,6 +79,12 @@ function fold(observed: Observed, record: TaskRecord, { effect, outcome }: Perfo
     default:
       return record
   }
+}
+
+/** What was never delivered did not die of age, so that nothing that follows it counts as its renewal. */
+function forsaken(record: TaskRecord, now: Instant): readonly CredentialRecord[] {
+  if (phase(record) !== 'open') return record.credentials
+  return record.credentials.map((c) => (isAlive(c, now) ? c : { ...c, revokedAt: c.revokedAt ?? wholeSecond(now) }))
 }
 
 const spent = (record: TaskRecord, attempt: number): TaskRecord => ({

@@ -17,6 +17,7 @@ export interface AdmissionObject {
   readonly name: string
   readonly uid: string
   readonly generation: number
+  readonly createdAt: Instant
 }
 
 export interface FencesDeps {
@@ -76,6 +77,13 @@ export function createFences(deps: FencesDeps): Fences {
       : [policy.uid, policy.generation, binding.uid, binding.generation].join('/')
   }
 
+  /** Objects of the first generation are as they were made: then they have been in force since, whether somebody watched or not. */
+  function untouchedSince(): Instant | undefined {
+    const both = [policies.get(requesterCheck), bindings.get(requesterCheck)]
+    if (both.some((object) => object?.generation !== 1)) return undefined
+    return at(Math.max(...both.map((object) => object?.createdAt ?? 0)))
+  }
+
   async function vouch(): Promise<void> {
     const state = checkState()
     if (state === undefined || vouched?.state === state) {
@@ -90,7 +98,7 @@ export function createFences(deps: FencesDeps): Fences {
       vouched = { state, since }
       return
     }
-    const fresh = plus(clock.now(), spreading)
+    const fresh = plus(untouchedSince() ?? clock.now(), spreading)
     const written = await deps.document.write({ state, since: formatTime(at(fresh + 999)) }, kept.value.version)
     if (written.ok) vouched = { state, since: fresh }
   }

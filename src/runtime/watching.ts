@@ -12,7 +12,6 @@ import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
 import type { AdmissionObject } from './fences.ts'
-import { number, record, text } from './objects/fields.ts'
 import {
   type Agent,
   type Known,
@@ -159,8 +158,8 @@ const few = 20
 export const freshness = seconds(90)
 
 function readAdmission(object: KubeObject): AdmissionObject | undefined {
-  const metadata = record(object.metadata)
-  const [name, uid] = [text(metadata['name']), text(metadata['uid'])]
-  if (name === undefined || uid === undefined || !name.startsWith('taskbound-')) return { name: name ?? '', uid: uid ?? '', generation: 0 }
-  return { name, uid, generation: number(metadata['generation']) ?? 0 }
+  const known = readKnown(object)
+  return known === undefined
+    ? undefined
+    : { name: known.name, uid: known.uid, createdAt: known.createdAt, generation: object.metadata.generation ?? 0 }
 }

@@ -16,6 +16,10 @@ export interface IntentDeps {
 export async function recordIntent(deps: IntentDeps, pass: Pass, effect: Extract<Effect, { tag: 'RecordIntent' }>): Promise<Outcome> {
   const credentials: CredentialRecord[] = []
   for (const credential of effect.record.credentials) {
+    if (!effect.orders.some((o) => o.name === credential.name)) {
+      credentials.push(credential)
+      continue
+    }
     const object = deps.views.providers.get(credential.provider.name)
     const provider = object === undefined ? undefined : deps.findProvider(object.type)
     if (object === undefined || provider === undefined || object.uid !== credential.provider.uid)

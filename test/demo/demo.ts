@@ -1,0 +1,189 @@
+// `make demo`: the life of a task's credential on a real API server, told with measured times. Starts everything it needs and leaves
+// nothing behind; with KUBECONFIG it uses that cluster and removes what it made there. A step that fails says so and ends it.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { acquireCluster } from '../cluster/shared.ts'
+import { connect, eventually, type KubeTestClient } from '../support/cluster.ts'
+import { type RunningOperator, startOperator } from '../support/operator.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const namespace = 'taskbound-quickstart'
+const audience = 'https://payroll-api.example'
+const scope = 'payroll:read'
+const listTtlSeconds = 5
+const undo: (() => Promise<unknown>)[] = []
+
+const tell = (text: string): void => console.log(text)
+const took = (from: number): string => `${Math.round(performance.now() - from)} ms`
+
+async function cleanUp(): Promise<void> {
+  for (const step of undo.splice(0).reverse()) await step().catch((error: Error) => console.error(`could not clean up: ${error.message}`))
+}
+
+async function apply(kube: KubeTestClient, file: string): Promise<void> {
+  const { code, stderr } = await kube.kubectl(['apply', '-f', join(root, file)])
+  if (code !== 0) throw new Error(`kubectl apply -f ${file}: ${stderr}`)
+}
+
+const taskPath = (name: string): string => `/apis/taskbound.dev/v1alpha1/namespaces/${namespace}/agenttasks/${name}`
+const secretPath = `/api/v1/namespaces/${namespace}/secrets/taskbound-close-books`
+
+interface Condition {
+  readonly type: string
+  readonly status: string
+  readonly reason: string
+  readonly message: string
+}
+
+async function condition(kube: KubeTestClient, task: string, type: string): Promise<Condition> {
+  const { status } = await kube.must('GET', taskPath(task))
+  const found = (status?.conditions as Condition[] | undefined)?.find((c) => c.type === type)
+  if (found === undefined) throw new Error(`task ${task} has no condition ${type} yet`)
+  return found
+}
+
+async function until(kube: KubeTestClient, task: string, reason: string): Promise<Condition> {
+  return eventually(
+    async () => {
+      const ready = await condition(kube, task, 'Ready')
+      if (ready.reason !== reason) throw new Error(`task ${task} is ${ready.reason}, not ${reason}: ${ready.message}`)
+      return ready
+    },
+    { timeoutMs: 20_000, everyMs: 10 },
+  )
+}
+
+/** The example resource server as a process of its own: it trusts the operator's CA as any client would, by NODE_EXTRA_CA_CERTS. */
+async function startResourceServer(kube: KubeTestClient, issuer: string): Promise<(token: string) => Promise<number>> {
+  const folder = await mkdtemp(join(tmpdir(), 'taskbound-demo-'))
+  undo.push(() => rm(folder, { recursive: true }))
+  const bundle = await kube.must('GET', '/api/v1/namespaces/taskbound-system/configmaps/taskbound-issuer-ca-bundle')
+  await writeFile(join(folder, 'ca.crt'), bundle.data['ca.crt'])
+  const child: ChildProcess = spawn(process.execPath, [join(root, 'examples/resource-server/main.ts'), issuer, audience, scope, '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: join(folder, 'ca.crt') },
+  })
+  undo.push(async () => {
+    child.kill()
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  })
+  const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
+  const url = /http:\/\/127\.0\.0\.1:\d+/.exec(line.toString())?.[0]
+  if (url === undefined) throw new Error(`the resource server did not start: ${line}`)
+  return async (token) => (await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status
+}
+
+/** There is no kubelet here, so the demo plays its part: it says that the pod of the Job ran and succeeded. */
+async function finishPod(kube: KubeTestClient): Promise<void> {
+  const path = `/api/v1/namespaces/${namespace}/pods`
+  const pod = await eventually(async () => {
+    const { items } = await kube.must('GET', `${path}?labelSelector=batch.kubernetes.io/job-name%3Dclose-books`)
+    if (items.length === 0) throw new Error('the Job has no pod yet')
+    return items[0].metadata.name as string
+  })
+  await kube.must('PATCH', `${path}/${pod}/status`, { status: { phase: 'Succeeded' } }, { contentType: 'application/merge-patch+json' })
+}
+
+/** The operator believes who asked for a task only if the task is younger, by some seconds, than the policy that checks it. */
+async function settled(kube: KubeTestClient): Promise<void> {
+  const check = await kube.must('GET', '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/taskbound-requester-check')
+  await sleep(Math.max(0, Date.parse(check.metadata.creationTimestamp) + 7_000 - Date.now()))
+}
+
+async function demo(): Promise<void> {
+  const cluster = await acquireCluster()
+  undo.push(() => cluster.release())
+  const kube = connect({ kubeconfig: cluster.kubeconfig, kubectl: cluster.kubectl })
+  undo.push(() => kube.close())
+  if (cluster.given) {
+    tell('CRDs and admission policies were applied to your cluster and stay there; the rest of the demo is removed at its end.')
+    undo.push(() => kube.kubectl(['delete', '--ignore-not-found', '-f', join(root, 'test/support/rbac.yaml')]))
+    undo.push(() => kube.kubectl(['delete', '--ignore-not-found', '-f', join(root, 'examples/quickstart/quickstart.yaml')]))
+  }
+  await apply(kube, 'test/support/rbac.yaml')
+  const begun = performance.now()
+  const operator: RunningOperator = await startOperator({
+    kubeconfig: cluster.kubeconfig,
+    flags: [`--status-list-ttl-seconds=${listTtlSeconds}`],
+  })
+  undo.push(() => operator.stop())
+  await operator.active()
+  tell(`operator up and leading in ${took(begun)}; it acts as its own ServiceAccount, with no right to read a Secret`)
+  const present = await startResourceServer(kube, operator.issuer)
+  await settled(kube)
+
+  tell('\n1. A task is applied beside its Job (examples/quickstart/quickstart.yaml).')
+  const applied = performance.now()
+  await apply(kube, 'examples/quickstart/quickstart.yaml')
+  const active = await until(kube, 'close-books', 'Active')
+  tell(`   task close-books is ${active.reason} ${took(applied)} after \`kubectl apply\` was started`)
+  tell(`   ${(await condition(kube, 'close-books', 'Authorized')).message}`)
+
+  const secret = await kube.must('GET', secretPath)
+  const token = Buffer.from(secret.data['payroll-api'], 'base64').toString()
+  const status = await present(token)
+  if (status !== 200) throw new Error(`the resource server refused a live token with ${status}`)
+  tell('\n2. The pod would now read its token from /credentials/payroll-api and call the payroll API.')
+  tell(`   the example resource server (issuer, key, audience, scope, status list) answers ${status}`)
+
+  tell('\n3. The same agent asks for what policy does not allow (examples/quickstart/denied.yaml).')
+  await apply(kube, 'examples/quickstart/denied.yaml')
+  const denied = await until(kube, 'pay-bonus', 'Denied')
+  tell(`   task pay-bonus is Denied: ${denied.message}`)
+
+  tell('\n4. The Job finishes (there is no node here, so the demo reports its pod as succeeded).')
+  await finishPod(kube)
+  const job = `/apis/batch/v1/namespaces/${namespace}/jobs/close-books`
+  await eventually(
+    async () => {
+      const { status } = await kube.must('GET', job)
+      const over = (status?.conditions as Condition[] | undefined)?.some((c) => c.type === 'SuccessCriteriaMet' || c.type === 'Complete')
+      if (over !== true) throw new Error('the Job controller has not seen it yet')
+    },
+    { timeoutMs: 30_000, everyMs: 5 },
+  )
+  const ended = performance.now()
+  await eventually(
+    async () => {
+      if ((await kube.request('GET', secretPath)).status !== 404) throw new Error('the Secret is still there')
+    },
+    { everyMs: 5 },
+  )
+  tell(`   the Secret is gone ${took(ended)} after the Job was seen to be over`)
+  await eventually(
+    async () => {
+      if ((await present(token)) !== 401) throw new Error('the token is still accepted')
+    },
+    { timeoutMs: listTtlSeconds * 1000 + 5_000, everyMs: 20 },
+  )
+  tell(`   the token is refused ${took(ended)} after that (a verifier may keep a status list for ${listTtlSeconds} s here)`)
+  const completed = await until(kube, 'close-books', 'Completed')
+  const revoked = await condition(kube, 'close-books', 'Revoked')
+  tell(`   task close-books is ${completed.reason} (${completed.message}); Revoked is ${revoked.status}`)
+
+  tell('\n5. What an auditor finds:')
+  for (const { kind, task, credential, reason } of operator.audit())
+    tell(`   ${[kind, task, credential, reason].filter(Boolean).join('  ')}`)
+}
+
+let interrupted = false
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    interrupted = true
+    void cleanUp().finally(() => process.exit(130))
+  })
+}
+try {
+  await demo()
+  tell('\nDone. Everything that was started is stopped.')
+} catch (error) {
+  if (!interrupted) console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+} finally {
+  if (!interrupted) await cleanUp()
+}

@@ -1,0 +1,208 @@
+// One replica: a cache a kind, each of its own age, a queue, timers, and what it believes about its leadership. Reads nothing but its
+// caches; the one exception are live reads that settle a doubt. All of it is lost in a crash.
+
+import { questions } from '../../../src/core/judge.ts'
+import type { CredentialFacts, Decision, Observed, Task } from '../../../src/core/observed.ts'
+import { liveStatusRefs, phase } from '../../../src/core/record.ts'
+import type { Settled } from '../../../src/core/settle.ts'
+import { type Instant, seconds } from '../../../src/lib/instant.ts'
+import { ok } from '../../../src/lib/result.ts'
+import { makeDecision } from '../make.ts'
+import { type Call, send } from './calls.ts'
+import { type Change, type Kind, kinds, type Objects, refKey, type Server, type Stored } from './server.ts'
+
+export const leastLives = { Immediate: seconds(0), Checked: seconds(1), ExpireOnly: seconds(30) } as const
+export const ceilings = { Immediate: seconds(300), Checked: seconds(3600), ExpireOnly: seconds(300) } as const
+
+export interface WorldClock {
+  wall: Instant
+  /** milliseconds that never go back */
+  mono: number
+}
+
+export type Replica = ReturnType<typeof createReplica>
+type Caches = { [K in Kind]: Map<string, Stored<K>> }
+
+export function createReplica(name: string, server: Server, clock: WorldClock) {
+  const caches = Object.fromEntries(kinds.map((kind) => [kind, new Map()])) as unknown as Caches
+  const positions = Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Kind, number>
+  const queue = new Set<string>()
+  /** tasks that are gone, and whether that was only missed in a list */
+  const departed = new Map<string, { readonly task: Task; readonly doubtful: boolean }>()
+  const timers = new Map<string, Instant>()
+  const backoffs = new Map<string, { readonly at: number; readonly failures: number }>()
+  /** places given in this term, and places that this process has ended */
+  const given = new Set<string>()
+  const ended = new Set<string>()
+  let policyChangedAt = clock.wall
+  let places = 0
+
+  const replica = {
+    name,
+    caches,
+    queue,
+    departed,
+    timers,
+    backoffs,
+    given,
+    ended,
+    paused: false,
+    active: false,
+    believesUntil: 0,
+    term: 0,
+    leads: () => replica.active && clock.mono < replica.believesUntil,
+    behind: (kind: Kind) => server.changes[kind].length - positions[kind],
+
+    /** Takes the next change of a kind; what an own write's reply has overtaken is skipped. */
+    advance(kind: Kind): void {
+      const change = server.changes[kind][positions[kind]]
+      if (change === undefined) return
+      positions[kind] += 1
+      take(kind, change)
+    },
+    catchUp(): void {
+      for (const kind of kinds) while (replica.behind(kind) > 0) replica.advance(kind)
+    },
+    /** A consistent list of every kind: what happened in between is not seen. */
+    relist(): void {
+      for (const kind of kinds) {
+        const now = server.objects[kind] as Map<string, Stored<typeof kind>>
+        for (const key of caches[kind].keys()) if (!now.has(key)) take(kind, { key, version: server.version(), value: undefined }, true)
+        for (const [key, { value, version }] of now) take(kind, { key, version, value }, true)
+        positions[kind] = server.changes[kind].length
+      }
+    },
+    absorb(key: string, stored: Stored<'tasks'>): void {
+      take('tasks', { key, ...stored })
+    },
+    takeOver(until: number): void {
+      replica.term += 1
+      given.clear()
+      backoffs.clear()
+      replica.relist()
+      replica.active = true
+      replica.believesUntil = until
+      for (const key of [...caches.tasks.keys(), ...departed.keys()]) queue.add(key)
+    },
+    /** Forgets everything, as a process that was killed; lists anew when it starts. */
+    crash(): void {
+      for (const kind of kinds) caches[kind].clear()
+      for (const memory of [queue, departed, timers, backoffs, given, ended]) memory.clear()
+      replica.active = false
+      replica.paused = false
+      replica.believesUntil = 0
+      replica.term += 1
+      policyChangedAt = clock.wall
+      replica.relist()
+      queue.clear()
+    },
+    reserve() {
+      const ref = { uri: `${name}.${replica.term}`, index: ++places }
+      given.add(refKey(ref))
+      return ref
+    },
+    settleDeparted(key: string, { again, record, report }: Settled): void {
+      const left = departed.get(key)
+      if (left === undefined) return
+      if (again === 'none') departed.delete(key)
+      else departed.set(key, { ...left, task: { ...left.task, record, report } })
+    },
+    gather,
+  }
+
+  function take<K extends Kind>(kind: K, { key, version, value }: Change<K>, listed = false): void {
+    const before = caches[kind].get(key)
+    if (before !== undefined && before.version >= version) return
+    if (value === undefined) caches[kind].delete(key)
+    else caches[kind].set(key, { value, version })
+    if (kind === 'policies') policyChangedAt = clock.wall
+    trigger(kind, key, before?.value as Task | undefined, value as Task | undefined, listed)
+  }
+
+  /** As the runtime's triggers: an own status write asks for no pass. */
+  function trigger(kind: Kind, key: string, before: Task | undefined, after: Task | undefined, listed: boolean): void {
+    if (kind === 'jobs') queue.add(key)
+    else if (kind !== 'tasks') for (const task of caches.tasks.keys()) queue.add(task)
+    else {
+      const replaced = before !== undefined && before.uid !== after?.uid
+      const owed = before !== undefined && (phase(before.record) !== 'none' || liveStatusRefs(before.record).length > 0)
+      if (replaced && owed && (listed || replica.leads())) departed.set(key, { task: { ...before, gone: true }, doubtful: listed })
+      if (after === undefined || after.deleting || before?.uid !== after.uid || before.generation !== after.generation) queue.add(key)
+    }
+  }
+
+  function* gather(task: Task, now: Instant): Generator<Call, Observed, unknown> {
+    const { record, spec } = task
+    const agent = caches.agents.get(spec.agent)?.value
+    const account = agent === undefined ? undefined : caches.accounts.get(agent.account)?.value
+    const job = caches.jobs.get(task.name)?.value
+    return {
+      task,
+      namespace: caches.namespaces.get('ns')?.value.terminating === true ? 'terminating' : 'active',
+      agent:
+        agent !== undefined
+          ? { state: 'present', uid: agent.uid, suspended: agent.suspended, serviceAccount: agent.account }
+          : yield* doubt('agents', spec.agent, record.bound.agent !== undefined),
+      serviceAccount:
+        agent === undefined
+          ? { state: 'absent' }
+          : account !== undefined
+            ? { state: 'present', uid: account.uid }
+            : yield* doubt('accounts', agent.account, record.bound.serviceAccount !== undefined),
+      workload:
+        spec.workload === undefined
+          ? { state: 'none' }
+          : job !== undefined
+            ? { state: 'present', ...job }
+            : yield* doubt('jobs', task.name, record.bound.workload !== undefined),
+      olderPod: undefined,
+      credentials: spec.credentials.map((c) => facts(task, c.name, c.provider.name, now)),
+      policyChangedAt,
+      policyPending: false,
+      hold: replica.leads() ? undefined : { reason: 'StaleView', message: 'this replica does not lead' },
+      requesterUnknown: undefined,
+      limits: { maxActiveDeadline: seconds(86_400), policySettle: seconds(5), rejudge: seconds(60) },
+    }
+  }
+
+  /** A cache's silence ends something only after one live read. */
+  function* doubt(
+    kind: 'agents' | 'accounts' | 'jobs',
+    key: string,
+    bound: boolean,
+  ): Generator<Call, { state: 'absent' | 'unknown' }, unknown> {
+    if (!bound) return { state: 'absent' }
+    const live = yield* send(`GET ${kind} ${key}`, () => ok(server.objects[kind].has(key)))
+    return { state: live.ok && !live.value ? 'absent' : 'unknown' }
+  }
+
+  function facts(task: Task, credential: string, provider: string, now: Instant): CredentialFacts {
+    const object: Objects['providers'] | undefined = caches.providers.get(provider)?.value
+    const policy = caches.policies.get('base')?.value
+    const wanted = questions({ task }, now)
+    const ask = (action: 'issue' | 'renew'): Decision | undefined =>
+      policy === undefined || object?.serves !== true || !caches.agents.has(task.spec.agent)
+        ? undefined
+        : makeDecision(policy[action], { permitted: policy[action] === 'allow' || policy.permitted })
+    return {
+      name: credential,
+      provider:
+        object === undefined
+          ? { state: 'absent' }
+          : {
+              state: 'present',
+              uid: object.uid,
+              type: 'jwt',
+              notReady: object.ready ? undefined : 'sealed',
+              refusal: object.serves ? undefined : { reason: 'ProviderNotForNamespace', message: 'not here' },
+              revocation: { class: object.revocation, bound: seconds(15) },
+              leastLife: leastLives[object.revocation],
+              maxTtl: ceilings[object.revocation],
+            },
+      issue: wanted.standing === 'issue' ? ask('issue') : undefined,
+      renew: wanted.standing === 'renew' || wanted.renew ? ask('renew') : undefined,
+    }
+  }
+
+  return replica
+}

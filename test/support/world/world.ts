@@ -1,0 +1,161 @@
+// Two replicas and one API server on one clock. Runs passes call by call, with pauses, lost answers, late calls and crashes in between,
+// and keeps a log of all that happened. Decides nothing about tasks; what must hold is in oracle.ts.
+
+import type { Observed } from '../../../src/core/observed.ts'
+import type { Plan } from '../../../src/core/plan.ts'
+import { at, formatTime } from '../../../src/lib/instant.ts'
+import { fail, type Result } from '../../../src/lib/result.ts'
+import { t0 } from '../make.ts'
+import { createPasses, type Next } from './apply.ts'
+import type { Call } from './calls.ts'
+import { createReplica, type Replica, type WorldClock } from './replica.ts'
+import { createServer, type Refused } from './server.ts'
+
+/** `lost`: it lands and the caller sees no answer. `dropped`: it never lands. `late`: it lands when others have acted. */
+export type Fate = 'ok' | 'lost' | 'dropped' | 'late'
+
+interface Running {
+  readonly key: string
+  readonly steps: Generator<Call, Next, unknown>
+  waiting: Call
+}
+
+const believes = 10_000
+const lease = 15_000
+
+export type World = ReturnType<typeof createWorld>
+
+export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldClock['wall']) => void = () => undefined) {
+  const clock: WorldClock = { wall: t0, mono: 0 }
+  const server = createServer()
+  const log: string[] = []
+  const tell = (text: string): void => void log.push(`${formatTime(clock.wall).slice(11, 19)} ${text}`)
+  const replicas = [createReplica('A', server, clock), createReplica('B', server, clock)] as const
+  const passes = replicas.map((replica) =>
+    createPasses({ server, clock, replica, tell, planned: (observed, plan) => onPlan(observed, plan, clock.wall) }),
+  )
+  const running: readonly [Running[], Running[]] = [[], []]
+  const late: Call[] = []
+  let leader = 0
+  let leaseUntil = lease
+  let finished = 0
+
+  const replicaAt = (index: number): Replica => replicas[index % 2] as Replica
+  const runningAt = (index: number): Running[] => running[index % 2] as Running[]
+
+  /** Goes on to the next call, or notes what the pass asks for next. */
+  function advance(index: number, pass: Running, answer: Result<unknown, Refused> | undefined): void {
+    const step = answer === undefined ? pass.steps.next() : pass.steps.next(answer)
+    const replica = replicaAt(index)
+    const list = runningAt(index)
+    if (step.done !== true) {
+      pass.waiting = step.value
+      if (answer === undefined) list.push(pass)
+      return
+    }
+    if (answer !== undefined) list.splice(list.indexOf(pass), 1)
+    finished += 1
+    finish(replica, pass.key, step.value)
+  }
+
+  function finish(replica: Replica, key: string, { again, wakeAt }: Next): void {
+    if (again === 'now') replica.queue.add(key)
+    if (again === 'none') replica.backoffs.delete(key)
+    if (again === 'backoff') {
+      const failures = (replica.backoffs.get(key)?.failures ?? 0) + 1
+      replica.backoffs.set(key, { failures, at: clock.mono + Math.min(300_000, 500 * 2 ** (failures - 1)) })
+    }
+    if (wakeAt !== undefined) replica.timers.set(key, wakeAt)
+  }
+
+  function start(index: number): boolean {
+    const replica = replicaAt(index)
+    const key = [...replica.queue].find((k) => !runningAt(index).some((r) => r.key === k))
+    if (key === undefined) return false
+    replica.queue.delete(key)
+    if (!replica.leads()) return true
+    replica.timers.delete(key)
+    const steps = passes[index % 2]?.(key) as Generator<Call, Next, unknown>
+    advance(index, { key, steps, waiting: { label: '', run: () => fail('failed') } }, undefined)
+    return true
+  }
+
+  /** One call of one running pass meets its fate; without any, a pass is started. False when there is nothing to do. */
+  function step(index: number, fate: Fate = 'ok', choice = 0): boolean {
+    if (replicaAt(index).paused) return false
+    const list = runningAt(index)
+    const pass = list[choice % Math.max(1, list.length)]
+    if (pass === undefined || (fate === 'ok' && choice % 3 === 2 && replicaAt(index).queue.size > 0)) return start(index)
+    const call = pass.waiting
+    const noticed = fate === 'ok' ? '' : ` (${fate})`
+    tell(`${replicaAt(index).name} ${pass.key}: ${call.label}${noticed}`)
+    if (fate === 'late') late.push(call)
+    const answer = fate === 'ok' || fate === 'lost' ? call.run() : fail('failed' as const)
+    advance(index, pass, fate === 'ok' ? answer : fail('failed' as const))
+    return true
+  }
+
+  function land(choice = 0): boolean {
+    const [call] = late.splice(choice % Math.max(1, late.length), 1)
+    if (call === undefined) return false
+    tell(`lands late: ${call.label}`)
+    call.run()
+    return true
+  }
+
+  function lead(index: number): void {
+    leader = index % 2
+    leaseUntil = clock.mono + lease
+    tell(`${replicaAt(index).name} leads`)
+    replicaAt(index).takeOver(clock.mono + believes)
+  }
+
+  /** Time passes: leases are renewed or lost, timers fire. */
+  function tick(milliseconds: number, wall = milliseconds): void {
+    const holder = replicaAt(leader)
+    const renews = !holder.paused && holder.leads()
+    clock.mono += milliseconds
+    clock.wall = at(clock.wall + wall)
+    if (renews) {
+      holder.believesUntil = clock.mono + believes
+      leaseUntil = clock.mono + lease
+    }
+    for (const replica of replicas) if (replica.active && clock.mono >= replica.believesUntil && !replica.paused) replica.active = false
+    if (clock.mono >= leaseUntil || (!holder.active && !holder.paused)) {
+      const next = [leader + 1, leader].find((i) => !replicaAt(i).paused)
+      if (next !== undefined && (clock.mono >= leaseUntil || next % 2 === leader)) lead(next)
+    }
+    for (const replica of replicas) {
+      for (const [key, time] of replica.timers) if (time <= clock.wall) fire(replica, key)
+      for (const [key, { at: time }] of replica.backoffs) if (time <= clock.mono) replica.queue.add(key)
+    }
+  }
+
+  function fire(replica: Replica, key: string): void {
+    replica.timers.delete(key)
+    replica.queue.add(key)
+  }
+
+  function crash(index: number): void {
+    tell(`${replicaAt(index).name} crashes`)
+    runningAt(index).length = 0
+    replicaAt(index).crash()
+  }
+
+  return {
+    clock,
+    server,
+    log,
+    tell,
+    replicas,
+    running,
+    late,
+    step,
+    land,
+    lead,
+    tick,
+    crash,
+    leader: () => leader,
+    passes: () => finished,
+  }
+}
