@@ -7,7 +7,7 @@ import { judge, questions, renewalDue } from './judge.ts'
 import { begin, expiry, renewal } from './lifetime.ts'
 import { secretName } from './names.ts'
 import type { CredentialRecord, Observed, TaskRecord } from './observed.ts'
-import type { Effect, IssueOrder, Plan } from './plan.ts'
+import type { Effect, IssueOrder, Judgement, Plan } from './plan.ts'
 import { isAlive, isLive, phase } from './record.ts'
 import { stand } from './standing.ts'
 
@@ -22,8 +22,11 @@ export function decide(observed: Observed, now: Instant): Plan {
 function plan(observed: Observed, now: Instant): Omit<Plan, 'decidedAt'> {
   const record = begin(observed, now)
   const known: Observed = { ...observed, task: { ...observed.task, record } }
-  const judgement = judge(known, questions(known, now).standing)
-  const standing = stand(known, judgement, now)
+  const judged = judge(known, questions(known, now).standing)
+  const standing = stand(known, judged, now)
+  // an answer that is not taken as one yet is not reported as one either
+  const early = standing.kind === 'blocked' && standing.reason === 'NotJudged'
+  const judgement: Judgement = early ? { kind: 'unjudged', reason: standing.reason, message: standing.message } : judged
   switch (standing.kind) {
     case 'ended': {
       const completed = { ...record, completedAt: record.completedAt ?? wholeSecond(now), completion: record.completion ?? standing.reason }

@@ -22,9 +22,15 @@ export const isAlive = (credential: CredentialRecord, now: Instant): boolean =>
 export const isLive = (record: TaskRecord, now: Instant): boolean =>
   phase(record) === 'delivered' && record.credentials.every((c) => isAlive(c, now))
 
+/** Whether its Secret write was ever confirmed, also where later attempts were spent since. */
+export const wasDelivered = ({ secret }: TaskRecord, credential: CredentialRecord): boolean =>
+  secret !== undefined && secret.attempt >= credential.attempt
+
 /** Whether the last set died of age, not of a stop: the next one is then a renewal, and policy is asked for `renew`. */
-export const diedOfAge = (record: TaskRecord, now: Instant): boolean =>
-  record.attempt > 0 && phase(record) !== 'open' && record.credentials.some((c) => c.revokedAt === undefined && c.expiresAt <= now)
+export function diedOfAge(record: TaskRecord, now: Instant): boolean {
+  const withdrawn = phase(record) === 'none'
+  return record.credentials.some((c) => c.revokedAt === undefined && c.expiresAt <= now && (withdrawn || wasDelivered(record, c)))
+}
 
 /** When the last of what cannot be revoked at its source dies by itself, if that is still to come. */
 export function lastExpiry(record: TaskRecord, now: Instant): Instant | undefined {

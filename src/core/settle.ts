@@ -7,7 +7,7 @@ import { spread, withdrawTries } from './decide.ts'
 import { renewal, wakeAt } from './lifetime.ts'
 import type { CredentialRecord, Failure, Observed, Report, TaskRecord } from './observed.ts'
 import type { Performed, Plan } from './plan.ts'
-import { isAlive, phase } from './record.ts'
+import { isAlive, phase, wasDelivered } from './record.ts'
 
 /** Something that happened, for the audit stream, the events and the counters. */
 export type Note =
@@ -83,8 +83,9 @@ function fold(observed: Observed, record: TaskRecord, { effect, outcome }: Perfo
 
 /** What was never delivered did not die of age, so that nothing that follows it counts as its renewal. */
 function forsaken(record: TaskRecord, now: Instant): readonly CredentialRecord[] {
-  if (phase(record) !== 'open') return record.credentials
-  return record.credentials.map((c) => (isAlive(c, now) ? c : { ...c, revokedAt: c.revokedAt ?? wholeSecond(now) }))
+  return record.credentials.map((c) =>
+    isAlive(c, now) || wasDelivered(record, c) ? c : { ...c, revokedAt: c.revokedAt ?? wholeSecond(now) },
+  )
 }
 
 const spent = (record: TaskRecord, attempt: number): TaskRecord => ({
@@ -94,14 +95,15 @@ const spent = (record: TaskRecord, attempt: number): TaskRecord => ({
 })
 
 function again({ task }: Observed, record: TaskRecord, plan: Plan, performed: readonly Performed[], now: Instant): Settled['again'] {
-  if (performed.some(({ outcome }) => outcome.tag === 'lost' || outcome.tag === 'denied')) return 'now'
+  // `behind` has spent the attempts that are taken, so that the next one goes further
+  if (performed.some(({ outcome }) => outcome.tag === 'lost' || outcome.tag === 'denied' || outcome.tag === 'behind')) return 'now'
   if (performed.some(({ outcome }) => outcome.tag !== 'done')) return 'backoff'
   const dying = plan.standing.kind === 'ended' || plan.standing.kind === 'stopped'
   if (dying && (phase(record) !== 'none' || record.credentials.some((c) => isAlive(c, now)))) return 'backoff'
   // Its time after the end is over already: no timer says so.
   const ttl = task.spec.ttlAfterFinished
   const deletable = !task.gone && !task.deleting && !performed.some(({ effect }) => effect.tag === 'DeleteTask')
-  const due = ttl !== undefined && record.completedAt !== undefined && now >= plus(record.completedAt, ttl)
+  const due = ttl !== undefined && record.completedAt !== undefined && plan.decidedAt >= plus(record.completedAt, ttl)
   return deletable && due ? 'now' : 'none'
 }
 

@@ -1,7 +1,7 @@
 // Where a task stands now: ended for good, stopped for a while, blocked, or clear. Pure; says nothing about what to do.
 
 import type { Reason } from '../api/reasons.ts'
-import { type Instant, plus } from '../lib/instant.ts'
+import { type Instant, plus, seconds } from '../lib/instant.ts'
 import { findEnding, wordOf } from './ending.ts'
 import type { Observed } from './observed.ts'
 import type { Judgement, Standing } from './plan.ts'
@@ -39,14 +39,22 @@ function missing({ task, agent, serviceAccount, namespace, workload }: Observed)
   return undefined
 }
 
+/** Kinds are watched apart, so a permit applied just before a task may be seen just after it. */
+const arrival = seconds(2)
+
 /** A forbid acts at once. The mere loss of a permit must hold for a quiet time before it kills what is live. */
 function denied(observed: Observed, judgement: Judgement, now: Instant): Standing | undefined {
   if (judgement.kind === 'unjudged') return blocked(judgement.reason, judgement.message)
   if (judgement.kind === 'allowed') return undefined
   const live = isLive(observed.task.record, now)
   if (live && !judgement.kills) return blocked(judgement.reason, judgement.message)
-  if (!live && judgement.settles && observed.policyPending)
-    return blocked('NotJudged', 'a policy that applies here is being brought into force; the task is judged once it is')
+  if (!live && judgement.settles) {
+    if (observed.policyPending)
+      return blocked('NotJudged', 'a policy that applies here is being brought into force; the task is judged once it is')
+    const arrived = plus(observed.task.createdAt, arrival)
+    if (now < arrived && observed.task.record.attempt === 0)
+      return blocked('NotJudged', 'no policy permits it so far; one that was applied together with it may still be on its way', arrived)
+  }
   if (live && judgement.settles) {
     const settled = plus(observed.policyChangedAt, observed.limits.policySettle)
     if (now < settled) return blocked(judgement.reason, judgement.message, settled)

@@ -26,6 +26,7 @@ import { createWriteStatus } from './effects/status.ts'
 import { createTakeBack } from './effects/takeback.ts'
 import { createFences } from './fences.ts'
 import { createGather } from './gather.ts'
+import type { Workload } from './objects/kinds.ts'
 import { createPolicies, type PolicyKind } from './policies.ts'
 import { createProviderChecks } from './providers.ts'
 import { createReconcile } from './reconcile.ts'
@@ -35,7 +36,7 @@ import { createTakeover, type Takeover } from './takeover.ts'
 import { createTell } from './tell.ts'
 import { createTriggers } from './triggers.ts'
 import type { Views } from './views.ts'
-import { createWatching, freshness, type Watching } from './watching.ts'
+import { createWatching, freshness, type Watched, type Watching } from './watching.ts'
 import { createWorkloads, type WatchedKind } from './workloads.ts'
 
 export interface OperatorDeps {
@@ -132,8 +133,8 @@ export function createOperator(deps: OperatorDeps): Operator {
   const chores = createChores({ queue: choreQueue, watching, kinds: policyKinds, policies, providers, fences, engine, triggers })
 
   const kinds = new Map<string, WatchedKind>([
-    ['batch/v1/Job', watchedKind(watching.jobs)],
-    ['v1/Pod', watchedKind(watching.pods)],
+    ['batch/v1/Job', watchedKind(watching.jobs, clock)],
+    ['v1/Pod', watchedKind(watching.pods, clock)],
   ])
   triggers.follow('Job', watching.jobs.store)
   triggers.follow('Pod', watching.pods.store)
@@ -151,7 +152,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       resources.set(`${resource.group === '' ? '' : `${resource.group}/`}${resource.version}/${kind}`, resource)
       triggers.follow(kind, watched.store)
       void watched.reflector.waitSynced().then(() => triggers.kind('', kind))
-      return watchedKind(watched)
+      return watchedKind(watched, clock)
     },
   })
 
@@ -236,8 +237,8 @@ export function createOperator(deps: OperatorDeps): Operator {
       void queue.run(work)
       chores.start()
       retiring = setInterval(() => void statusLists.retire(), 60_000)
-      void Promise.all(watching.all().map(({ reflector }) => reflector.waitSynced())).then((synced) => {
-        if (synced.every(Boolean)) elector.start()
+      void watching.waitSynced().then((synced) => {
+        if (synced) elector.start()
       })
     },
     async stop() {
@@ -249,10 +250,10 @@ export function createOperator(deps: OperatorDeps): Operator {
       await watching.stop()
     },
     problems() {
-      const unsynced = watching.all().find(({ reflector }) => !reflector.synced())
+      const unsynced = watching.unsynced()
       const stale = watching.stale(seconds(600))
       return {
-        ...(unsynced === undefined ? {} : { sync: `${unsynced.resource.plural} are not listed yet` }),
+        ...(unsynced === undefined ? {} : { sync: `${unsynced} are not listed yet` }),
         ...(stale === undefined || unsynced !== undefined ? {} : { progress: `${stale} made no progress for ten minutes` }),
         ...(engine.usable() ? {} : { policy: 'the policy engine is damaged' }),
       }
@@ -264,9 +265,13 @@ function policyKind(scope: PolicyKind['scope'], watched: Watching['clusterPolici
   return { scope, resource: watched.resource, store: watched.store, absorb: (object) => void watched.reflector.absorb(object) }
 }
 
-function watchedKind(watched: {
-  readonly store: Watching['jobs']['store'] | Watching['pods']['store']
-  readonly reflector: { synced(): boolean }
-}): WatchedKind {
-  return { get: (key) => watched.store.get(key), synced: () => watched.reflector.synced() }
+function watchedKind(watched: Watched<Workload>, clock: Clock): WatchedKind {
+  const { reflector, store } = watched
+  return {
+    get: (key) => store.get(key),
+    inStep() {
+      const progress = reflector.lastProgress()
+      return reflector.synced() && progress !== undefined && clock.monotonic() - progress <= freshness
+    },
+  }
 }

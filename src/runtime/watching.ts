@@ -63,11 +63,14 @@ export interface Watching {
   /** Watches one more workload kind, from now on. */
   workload(resource: Resource): Watched<Workload>
   all(): readonly Watched<unknown>[]
+  /** whether every kind that all decisions depend on was listed at least once */
+  waitSynced(): Promise<boolean>
+  unsynced(): string | undefined
   start(): void
   stop(): Promise<void>
-  /** plural of a kind that decisions depend on and that made no progress for `limit`; `undefined` when all did */
+  /** plural of a kind that every decision depends on and that made no progress for `limit`; `undefined` when all did */
   stale(limit: Duration): string | undefined
-  /** Consistent lists of everything that begin after this call. */
+  /** Consistent lists, that begin after this call, of every kind that all decisions depend on. */
   relist(): Promise<boolean>
 }
 
@@ -79,15 +82,22 @@ const admission = (plural: string): Resource => ({ group: 'admissionregistration
 
 export function createWatching(deps: WatchingDeps): Watching {
   const watched: Watched<unknown>[] = []
+  const vitals: Watched<unknown>[] = []
   const { client, clock, entropy, log, meter } = deps
   let started = false
 
   function watch<T>(
     resource: Resource,
     decode: (object: KubeObject) => T | undefined,
-    options: { readonly clusterScoped?: boolean; readonly metadataOnly?: boolean; readonly labelSelector?: string } = {},
+    options: {
+      readonly clusterScoped?: boolean
+      readonly metadataOnly?: boolean
+      readonly labelSelector?: string
+      /** every decision depends on it */
+      readonly vital?: boolean
+    } = {},
   ): Watched<T> {
-    const { clusterScoped = false, ...rest } = options
+    const { clusterScoped = false, vital = true, ...rest } = options
     const store = createStore<T>({ log })
     const scope = clusterScoped || deps.namespaces.length === 0 ? {} : { namespaces: deps.namespaces }
     const onAbsent = (gone: number, held: number): void => {
@@ -113,6 +123,7 @@ export function createWatching(deps: WatchingDeps): Watching {
     })
     const made = { resource, store, reflector }
     watched.push(made)
+    if (vital) vitals.push(made)
     if (started) reflector.start()
     return made
   }
@@ -130,8 +141,11 @@ export function createWatching(deps: WatchingDeps): Watching {
     clusterPolicies: watch(own('clusteragentpolicies'), readPolicy, { clusterScoped: true }),
     admissionPolicies: watch(admission('validatingadmissionpolicies'), readAdmission, bound),
     admissionBindings: watch(admission('validatingadmissionpolicybindings'), readAdmission, bound),
-    workload: (resource) => watch(resource, readOther),
+    // somebody may name a kind that cannot be listed: only the tasks that name it wait for it
+    workload: (resource) => watch(resource, readOther, { vital: false }),
     all: () => watched,
+    waitSynced: async () => (await Promise.all(vitals.map(({ reflector }) => reflector.waitSynced()))).every(Boolean),
+    unsynced: () => vitals.find(({ reflector }) => !reflector.synced())?.resource.plural,
     start() {
       started = true
       for (const { reflector } of watched) reflector.start()
@@ -139,13 +153,13 @@ export function createWatching(deps: WatchingDeps): Watching {
     stop: async () => void (await Promise.all(watched.map(({ reflector }) => reflector.stop()))),
     stale(limit) {
       const now = clock.monotonic()
-      const late = watched.find(({ reflector }) => {
+      const late = vitals.find(({ reflector }) => {
         const progress = reflector.lastProgress()
         return progress === undefined || milliseconds(now - progress) > limit
       })
       return late?.resource.plural
     },
-    relist: async () => (await Promise.all(watched.map(({ reflector }) => reflector.relist()))).every(Boolean),
+    relist: async () => (await Promise.all(vitals.map(({ reflector }) => reflector.relist()))).every(Boolean),
   }
 }
 

@@ -12,7 +12,8 @@ import type { Workloads } from './views.ts'
 /** One kind that is being watched. */
 export interface WatchedKind {
   get(key: string): Workload | undefined
-  synced(): boolean
+  /** listed, and not too old to conclude anything from */
+  inStep(): boolean
 }
 
 export interface WorkloadsDeps {
@@ -86,7 +87,7 @@ export function createWorkloads(deps: WorkloadsDeps): Workloads {
       const { watched, problem } = find(ref)
       if (watched === undefined)
         return problem === undefined ? { state: 'unknown' } : { state: 'unwatchable', message: `workload kind \`${ref.kind}\`: ${problem}` }
-      if (!watched.synced()) return { state: 'unknown' }
+      if (!watched.inStep()) return { state: 'unknown' }
       const object = watched.get(`${namespace}/${ref.name}`)
       if (object === undefined) return { state: 'absent' }
       return { state: 'present', uid: object.uid, deleting: object.deleting, finished: object.finished }

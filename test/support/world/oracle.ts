@@ -65,7 +65,8 @@ export function faults(world: World, policyQuietSince: Instant): readonly string
     const name = `task ${task.name} (${task.uid})`
     if (wanted === 'over' && task.record.completedAt === undefined) found.push(`${name} should be over and is not`)
     if (wanted === 'over' || wanted === 'stopped') {
-      if (ours !== undefined) found.push(`${name} is ${wanted} and its Secret is there, attempt ${ours.attempt}`)
+      if (ours !== undefined && !server.unattended.has(ours.uid))
+        found.push(`${name} is ${wanted} and its Secret is there, attempt ${ours.attempt}`)
       for (const t of mine) if (t.ref !== undefined) found.push(`${name} is ${wanted} and its token of attempt ${t.attempt} works`)
     }
     if (wanted === 'live') found.push(...deadInLiveTask(world, task).map((what) => `${name} should be live: ${what}`))
@@ -116,8 +117,10 @@ function twice(working: readonly Token[]): readonly string[] {
 }
 
 /** What the Revoked condition promises is so. */
-function untrueWords({ clock }: World, task: Task, working: readonly Token[]): readonly string[] {
+function untrueWords({ clock, wentBack }: World, task: Task, working: readonly Token[]): readonly string[] {
   const revoked = task.report.conditions.find((c) => c.type === 'Revoked')
+  // a clock that went back makes an earlier attempt's token outlive the one that replaced it
+  if (wentBack()) return []
   if (revoked?.status === 'True' && working.length > 0) return [`Revoked is True (${revoked.reason}) and a token works`]
   if (revoked?.reason !== 'ExpiresAt') return []
   const said = Date.parse(revoked.message.slice(revoked.message.lastIndexOf(' ') + 1))

@@ -11,6 +11,9 @@ import type { World } from './world.ts'
 /** Passes that one quiet moment may take; more is a circle. */
 const enough = 60
 
+/** Credentials that had expired and, by a clock that went back, have not: dead at their source all the same. */
+const unexpired = (world: World, effects: string): boolean => world.wentBack() && /^(Revoke(, )?)+$/.test(effects)
+
 export function comeToRest(world: World, survivor: number): readonly string[] {
   const { server, replicas } = world
   while (world.land()) {}
@@ -31,7 +34,9 @@ export function comeToRest(world: World, survivor: number): readonly string[] {
     const next = nextTime(world, survivor)
     if (next === undefined) break
     world.tick(Math.max(0, next - world.clock.wall))
-    wrong.push(...drain(world, survivor), ...faults(world, quietSince), ...unsettled(world, survivor))
+    wrong.push(...drain(world, survivor))
+    server.collect()
+    wrong.push(...faults(world, quietSince), ...unsettled(world, survivor))
   }
   return wrong
 }
@@ -60,7 +65,8 @@ function nextTime({ server, clock, replicas }: World, survivor: number): Instant
 }
 
 /** A pass that nobody asked for finds nothing to do, unless the task waits for its next try. */
-function unsettled({ server, clock, replicas }: World, survivor: number): readonly string[] {
+function unsettled(world: World, survivor: number): readonly string[] {
+  const { server, clock, replicas } = world
   const healthy = replicas[survivor % 2]
   if (healthy === undefined) return []
   return [...server.objects.tasks.values()].flatMap(({ value: task }) => {
@@ -70,6 +76,7 @@ function unsettled({ server, clock, replicas }: World, survivor: number): readon
     while (step.done !== true) step = gathered.next(step.value.run())
     const { plan, settled } = runPass(step.value, clock.wall)
     const effects = plan.effects.map((e) => e.tag).join(', ')
+    if (unexpired(world, effects)) return []
     if (effects !== '') return [`task ${task.name}: at rest, a pass that no timer asks for would do ${effects}`]
     const before = canonical([task.record, task.report])
     if (canonical([settled.record, settled.report]) !== before)

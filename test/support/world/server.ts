@@ -76,6 +76,8 @@ export function createServer() {
   const violations: string[] = []
   /** Secrets that somebody deleted: their tasks learn of it with the next write only */
   const byHand = new Set<Uid>()
+  /** Secrets made by a call whose maker can see to them no more: a late one, or one of a replica that does not hold the lease */
+  const unattended = new Set<Uid>()
 
   const newUid = (of: string): Uid => asUid(`${of}-${++uids}`)
 
@@ -190,6 +192,7 @@ export function createServer() {
       secrets.delete(key)
     },
     byHand,
+    unattended,
     version: () => version,
   }
 }

@@ -1,6 +1,7 @@
 // Two replicas and one API server on one clock. Runs passes call by call, with pauses, lost answers, late calls and crashes in between,
 // and keeps a log of all that happened. Decides nothing about tasks; what must hold is in oracle.ts.
 
+import type { Uid } from '../../../src/core/names.ts'
 import type { Observed } from '../../../src/core/observed.ts'
 import type { Plan } from '../../../src/core/plan.ts'
 import { at, formatTime } from '../../../src/lib/instant.ts'
@@ -9,7 +10,7 @@ import { t0 } from '../make.ts'
 import { createPasses, type Next } from './apply.ts'
 import type { Call } from './calls.ts'
 import { createReplica, type Replica, type WorldClock } from './replica.ts'
-import { createServer, type Refused } from './server.ts'
+import { createServer, type Refused, type Secret } from './server.ts'
 
 /** `lost`: it lands and the caller sees no answer. `dropped`: it never lands. `late`: it lands when others have acted. */
 export type Fate = 'ok' | 'lost' | 'dropped' | 'late'
@@ -36,9 +37,11 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
   )
   const running: readonly [Running[], Running[]] = [[], []]
   const late: Call[] = []
+  const strangers: readonly [Uid[], Uid[]] = [[], []]
   let leader = 0
   let leaseUntil = lease
   let finished = 0
+  let wentBack = false
 
   const replicaAt = (index: number): Replica => replicas[index % 2] as Replica
   const runningAt = (index: number): Running[] => running[index % 2] as Running[]
@@ -91,6 +94,7 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     tell(`${replicaAt(index).name} ${pass.key}: ${call.label}${noticed}`)
     if (fate === 'late') late.push(call)
     const answer = fate === 'ok' || fate === 'lost' ? call.run() : fail('failed' as const)
+    if (answer.ok && index % 2 !== leader) leave(call, answer.value, fate === 'lost' ? undefined : index)
     advance(index, pass, fate === 'ok' ? answer : fail('failed' as const))
     return true
   }
@@ -99,8 +103,17 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     const [call] = late.splice(choice % Math.max(1, late.length), 1)
     if (call === undefined) return false
     tell(`lands late: ${call.label}`)
-    call.run()
+    const answer = call.run()
+    if (answer.ok) leave(call, answer.value, undefined)
     return true
+  }
+
+  /** A new Secret of somebody who has lost the lease, or lost sight of it; `by` sees to it while it lives. */
+  function leave({ label }: Call, made: unknown, by: number | undefined): void {
+    if (!label.startsWith('POST secret')) return
+    const { uid } = made as Secret
+    if (by === undefined) server.unattended.add(uid)
+    else strangers[by % 2]?.push(uid)
   }
 
   function lead(index: number): void {
@@ -116,6 +129,7 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     const renews = !holder.paused && holder.leads()
     clock.mono += milliseconds
     clock.wall = at(clock.wall + wall)
+    if (wall < 0) wentBack = true
     if (renews) {
       holder.believesUntil = clock.mono + believes
       leaseUntil = clock.mono + lease
@@ -139,6 +153,7 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
   function crash(index: number): void {
     tell(`${replicaAt(index).name} crashes`)
     runningAt(index).length = 0
+    for (const uid of strangers[index % 2]?.splice(0) ?? []) server.unattended.add(uid)
     replicaAt(index).crash()
   }
 
@@ -156,6 +171,7 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     tick,
     crash,
     leader: () => leader,
+    wentBack: () => wentBack,
     passes: () => finished,
   }
 }
