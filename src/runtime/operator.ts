@@ -187,6 +187,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     takeBack: createTakeBack({ client, writes, leads, writeStatus }),
     tell: createTell({ journal: deps.journal, meter, clock }),
     clock,
+    log,
     meter,
   })
 

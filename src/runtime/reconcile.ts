@@ -7,6 +7,7 @@ import { type Settled, settle } from '../core/settle.ts'
 import type { Duration, Instant } from '../lib/instant.ts'
 import { between, milliseconds } from '../lib/instant.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
 import type { Apply } from './apply.ts'
 import type { Departed } from './departed.ts'
@@ -29,6 +30,7 @@ export interface ReconcileDeps {
   readonly takeBack: TakeBack
   readonly tell: Tell
   readonly clock: Clock
+  readonly log: Pick<Log, 'warn'>
   readonly meter: Pick<Meter, 'reconciled'>
 }
 
@@ -52,6 +54,7 @@ export function createReconcile(deps: ReconcileDeps): Reconcile {
     if (performed.some(({ outcome }) => outcome.tag === 'lost')) return 'now'
     const deleted = performed.some(({ effect }) => effect.tag === 'DeleteTask')
     const written = deleted ? ({ tag: 'done' } as const) : await deps.writeStatus(pass, settled.record, settled.report)
+    if (written.tag === 'retry') deps.log.warn(written.failure.message, { task: task.key })
     if (written.tag !== 'done' && (await deps.takeBack(pass, settled)) !== 'recorded') return written.tag === 'lost' ? 'now' : 'backoff'
     if (task.gone) departed.settle(task.key, settled)
     deps.tell(observed, settled)

@@ -43,6 +43,7 @@ function world(live: Presence) {
     takeBack: async () => 'nothing written',
     tell: () => undefined,
     clock: { now: () => at(task.createdAt), monotonic: () => milliseconds(0) },
+    log: { warn: () => undefined },
     meter: { reconciled: () => undefined },
   })
   return { tasks, departed, log, reconcile }
