@@ -5,7 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { readCrds } from './generate/crds.ts'
-import { apiReference, reasonsReference } from './generate/reference.ts'
+import { apiReference, policySchemaReference, reasonsReference, settingsReference } from './generate/reference.ts'
 import { apiTypes } from './generate/types.ts'
 
 interface Output {
@@ -20,6 +20,8 @@ export const outputs: readonly Output[] = [
   { path: 'src/api/generated.ts', content: async () => apiTypes(await readCrds(root)) },
   { path: 'docs/reference/api.md', content: async () => apiReference(await readCrds(root)) },
   { path: 'docs/reference/reasons.md', content: async () => reasonsReference() },
+  { path: 'docs/reference/policy-schema.md', content: async () => policySchemaReference() },
+  { path: 'docs/reference/settings.md', content: async () => settingsReference() },
 ]
 
 async function writeAll(): Promise<void> {

@@ -100,6 +100,8 @@ function again({ task }: Observed, record: TaskRecord, plan: Plan, performed: re
   if (performed.some(({ outcome }) => outcome.tag !== 'done')) return 'backoff'
   const dying = plan.standing.kind === 'ended' || plan.standing.kind === 'stopped'
   if (dying && (phase(record) !== 'none' || record.credentials.some((c) => isAlive(c, now)))) return 'backoff'
+  // What was not known for certain may have changed already, and no event need say so again.
+  if (plan.standing.kind === 'blocked' && plan.standing.reason === 'StaleView') return 'backoff'
   // Its time after the end is over already: no timer says so.
   const ttl = task.spec.ttlAfterFinished
   const deletable = !task.gone && !task.deleting && !performed.some(({ effect }) => effect.tag === 'DeleteTask')

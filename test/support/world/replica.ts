@@ -67,13 +67,13 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
     relist(): void {
       for (const kind of kinds) {
         const now = server.objects[kind] as Map<string, Stored<typeof kind>>
-        for (const key of caches[kind].keys()) if (!now.has(key)) take(kind, { key, version: server.version(), value: undefined }, true)
-        for (const [key, { value, version }] of now) take(kind, { key, version, value }, true)
+        for (const key of caches[kind].keys()) if (!now.has(key)) take(kind, { key, version: server.version(), value: undefined }, 'list')
+        for (const [key, { value, version }] of now) take(kind, { key, version, value }, 'list')
         positions[kind] = server.changes[kind].length
       }
     },
     absorb(key: string, stored: Stored<'tasks'>): void {
-      take('tasks', { key, ...stored })
+      take('tasks', { key, ...stored }, 'reply')
     },
     takeOver(until: number): void {
       replica.term += 1
@@ -110,24 +110,27 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
     gather,
   }
 
-  function take<K extends Kind>(kind: K, { key, version, value }: Change<K>, listed = false): void {
+  function take<K extends Kind>(kind: K, { key, version, value }: Change<K>, from: 'watch' | 'list' | 'reply' = 'watch'): void {
     const before = caches[kind].get(key)
     if (before !== undefined && before.version >= version) return
     if (value === undefined) caches[kind].delete(key)
     else caches[kind].set(key, { value, version })
     if (kind === 'policies') policyChangedAt = clock.wall
-    trigger(kind, key, before?.value as Task | undefined, value as Task | undefined, listed)
+    trigger(kind, key, before?.value as Task | undefined, value as Task | undefined, from)
   }
 
-  /** As the runtime's triggers: an own status write asks for no pass. */
-  function trigger(kind: Kind, key: string, before: Task | undefined, after: Task | undefined, listed: boolean): void {
+  /** As the runtime's triggers: the reply to an own status write asks for no pass. */
+  function trigger(kind: Kind, key: string, before: Task | undefined, after: Task | undefined, from: 'watch' | 'list' | 'reply'): void {
     if (kind === 'jobs') queue.add(key)
     else if (kind !== 'tasks') for (const task of caches.tasks.keys()) queue.add(task)
     else {
       const replaced = before !== undefined && before.uid !== after?.uid
       const owed = before !== undefined && (phase(before.record) !== 'none' || liveStatusRefs(before.record).length > 0)
-      if (replaced && owed && (listed || replica.leads())) departed.set(key, { task: { ...before, gone: true }, doubtful: listed })
-      if (after === undefined || after.deleting || before?.uid !== after.uid || before.generation !== after.generation) queue.add(key)
+      if (replaced && owed && (from === 'list' || replica.leads()))
+        departed.set(key, { task: { ...before, gone: true }, doubtful: from === 'list' })
+      // a status that no reply showed was written by somebody else, or by a call whose answer was lost
+      if (from !== 'reply' || after === undefined || after.deleting || before?.uid !== after.uid || before.generation !== after.generation)
+        queue.add(key)
     }
   }
 
