@@ -22,12 +22,10 @@ export const reasons = {
   AgentNotFound: 'The Agent that the task names does not exist.',
   AgentSuspended: 'The Agent is suspended.',
   ServiceAccountNotFound: "The Agent's ServiceAccount does not exist.",
-  RequesterUnknown: 'Who asked for the task is not known for certain, and a policy needs to know.',
   // providers and requests
   ProviderNotFound: 'The provider that a credential names does not exist.',
   ProviderNotReady: 'The provider is not ready; its own Ready condition says why.',
   ProviderNotForNamespace: 'The provider does not serve this namespace.',
-  ProviderUnreachable: 'The provider did not answer.',
   AudienceMissing: 'The provider needs an audience and the credential names none.',
   AudienceNotListed: 'The provider does not list the audience that the credential asks for.',
   AudienceTaken: 'Another provider lists the same audience; an audience belongs to one provider.',
@@ -69,7 +67,6 @@ export const reasons = {
   ServiceAccountGone: "The Agent's ServiceAccount was deleted.",
   ServiceAccountReplaced: 'Another ServiceAccount took the name of the one that the task was bound to, or the Agent names another.',
   SuspendedByUser: '`spec.suspend` is true.',
-  Resumed: 'The task is no longer suspended.',
   Renewed: 'The credentials were renewed before they expired.',
   NotFinished: 'The task is not over.',
   // policies

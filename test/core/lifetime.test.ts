@@ -153,7 +153,7 @@ describe('when to look again', () => {
     const spec = { end: 'Completed', ttlAfterFinished: seconds(ttl) } as const
     const stuck = runPass(makeObserved({ task: makeTask({ record: live(), spec }) }), time(60), ({ tag }) =>
       tag === 'Revoke' && revokedAfter > 0
-        ? { tag: 'retry', failure: { reason: 'ProviderUnreachable', message: 'no answer' } }
+        ? { tag: 'retry', failure: { reason: 'WriteFailed', message: 'no answer' } }
         : { tag: 'done', fact: { of: tag === 'Revoke' ? 'Revoke' : 'Withdraw' } },
     )
     const revoked = revokedAfter > 0 ? runPass(stuck.next, time(60 + revokedAfter)) : stuck

@@ -95,16 +95,23 @@ async function settled(kube: KubeTestClient): Promise<void> {
   await sleep(Math.max(0, Date.parse(check.metadata.creationTimestamp) + 7_000 - Date.now()))
 }
 
+/** On somebody's cluster: what is there stays, and what the demo makes goes again. */
+async function prepareGiven(kube: KubeTestClient): Promise<void> {
+  const remove = (file: string) => () => kube.kubectl(['delete', '--ignore-not-found', '--timeout=60s', '-f', join(root, file)])
+  if ((await kube.request('GET', `/api/v1/namespaces/${namespace}`)).status !== 404)
+    throw new Error(`namespace ${namespace} exists; delete it first`)
+  tell('CRDs and admission policies were applied to your cluster and stay there; the rest of the demo is removed at its end.')
+  if ((await kube.request('GET', '/api/v1/namespaces/taskbound-system')).status === 404) undo.push(remove('test/support/rbac.yaml'))
+  else tell('namespace taskbound-system is there already and stays: stop an operator that runs there, or the demo waits for its lease.')
+  undo.push(remove('examples/quickstart/quickstart.yaml'))
+}
+
 async function demo(): Promise<void> {
   const cluster = await acquireCluster()
   undo.push(() => cluster.release())
   const kube = connect({ kubeconfig: cluster.kubeconfig, kubectl: cluster.kubectl })
   undo.push(() => kube.close())
-  if (cluster.given) {
-    tell('CRDs and admission policies were applied to your cluster and stay there; the rest of the demo is removed at its end.')
-    undo.push(() => kube.kubectl(['delete', '--ignore-not-found', '-f', join(root, 'test/support/rbac.yaml')]))
-    undo.push(() => kube.kubectl(['delete', '--ignore-not-found', '-f', join(root, 'examples/quickstart/quickstart.yaml')]))
-  }
+  if (cluster.given) await prepareGiven(kube)
   await apply(kube, 'test/support/rbac.yaml')
   const begun = performance.now()
   const operator: RunningOperator = await startOperator({

@@ -13,7 +13,7 @@ const fakeFrames = `\n    at f (/app/${canary}.js:1:1)\n    at /app/${canary}.js
 
 class OurError extends Error {
   override readonly name = 'OurError'
-  readonly reason = 'ProviderUnreachable'
+  readonly reason = 'WriteFailed'
   readonly status = 503
 }
 
@@ -110,7 +110,7 @@ test('an error of our own keeps message, reason and status; every error keeps wh
   expect(lines()[0].error).toMatchObject({
     name: 'OurError',
     message: 'the provider did not answer',
-    reason: 'ProviderUnreachable',
+    reason: 'WriteFailed',
     status: 503,
   })
   for (const message of ['x', '', 'Error', 'two\nlines']) expect(describeError(new Error(message), []).stack).toBeDefined()

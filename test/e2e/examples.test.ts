@@ -1,0 +1,53 @@
+// Every YAML under examples/ and in the documentation is what the API server accepts, field by field.
+
+import { globSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { connect, type KubeTestClient } from '../support/cluster.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const files = globSync('examples/**/*.yaml', { cwd: root })
+const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/**/*.md', { cwd: root })]
+const blocks = pages.flatMap((page) =>
+  [...readFileSync(resolve(root, page), 'utf8').matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = ''], i): [string, string] => [
+    `${page}, block ${i + 1}`,
+    text,
+  ]),
+)
+
+let kube: KubeTestClient
+
+beforeAll(async () => {
+  kube = connect()
+  // a dry run makes no namespace for what comes after it
+  await kube.kubectl(['create', 'namespace', 'taskbound-quickstart'])
+})
+
+afterAll(async () => {
+  await kube.kubectl(['delete', 'namespace', 'taskbound-quickstart', '--timeout=60s'])
+  await kube.close()
+})
+
+async function dryRun(text: string): Promise<string> {
+  const { code, stderr } = await kube.kubectl(['apply', '--dry-run=server', '--validate=strict', '-f', '-'], { stdin: text })
+  return code === 0 ? '' : stderr
+}
+
+test('there are some', () => {
+  expect(files.length).toBeGreaterThan(1)
+  expect(blocks.length).toBeGreaterThan(3)
+})
+
+test.each(files)('%s', async (file) => {
+  expect(await dryRun(readFileSync(resolve(root, file), 'utf8'))).toBe('')
+})
+
+test.each(blocks)('%s', async (_where, text) => {
+  expect(await dryRun(text)).toBe('')
+})
+
+test('a field that does not exist is refused', async () => {
+  const [file = ''] = files.filter((name) => name.endsWith('denied.yaml'))
+  const wrong = readFileSync(resolve(root, file), 'utf8').replace('  purpose:', '  porpoise:')
+  expect(await dryRun(wrong)).toContain('porpoise')
+})
