@@ -5,6 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { readCrds } from './generate/crds.ts'
+import { metricsReference } from './generate/metrics.ts'
 import { apiReference, policySchemaReference, reasonsReference, settingsReference } from './generate/reference.ts'
 import { apiTypes } from './generate/types.ts'
 
@@ -22,6 +23,7 @@ export const outputs: readonly Output[] = [
   { path: 'docs/reference/reasons.md', content: async () => reasonsReference() },
   { path: 'docs/reference/policy-schema.md', content: async () => policySchemaReference() },
   { path: 'docs/reference/settings.md', content: async () => settingsReference() },
+  { path: 'docs/reference/metrics.md', content: metricsReference },
 ]
 
 async function writeAll(): Promise<void> {

@@ -11,8 +11,11 @@ import type { Effect, IssueOrder, Judgement, Plan } from './plan.ts'
 import { isAlive, isLive, phase } from './record.ts'
 import { stand } from './standing.ts'
 
-/** With how many later attempts one Withdraw without a UID tries to learn it, before it answers `behind`. */
-export const withdrawTries = 8
+/**
+ * With how many later attempts one Withdraw without a UID tries to learn it, before it answers `behind`. Only one: each further attempt
+ * is recorded by compare-and-set before, or a leader that others have followed could overtake the Secret of its successor.
+ */
+export const withdrawTries = 1
 
 /** @param now wall-clock time; the core reads no clock */
 export function decide(observed: Observed, now: Instant): Plan {

@@ -94,15 +94,20 @@ const spent = (record: TaskRecord, attempt: number): TaskRecord => ({
   secret: record.secret === undefined ? undefined : { ...record.secret, attempt },
 })
 
-function again({ task }: Observed, record: TaskRecord, plan: Plan, performed: readonly Performed[], now: Instant): Settled['again'] {
+const uncertain = ({ agent, serviceAccount, workload }: Observed): boolean =>
+  [agent, serviceAccount, workload].some(({ state }) => state === 'unknown')
+
+function again(observed: Observed, record: TaskRecord, plan: Plan, performed: readonly Performed[], now: Instant): Settled['again'] {
   // `behind` has spent the attempts that are taken, so that the next one goes further
   if (performed.some(({ outcome }) => outcome.tag === 'lost' || outcome.tag === 'denied' || outcome.tag === 'behind')) return 'now'
   if (performed.some(({ outcome }) => outcome.tag !== 'done')) return 'backoff'
   const dying = plan.standing.kind === 'ended' || plan.standing.kind === 'stopped'
   if (dying && (phase(record) !== 'none' || record.credentials.some((c) => isAlive(c, now)))) return 'backoff'
   // What was not known for certain may have changed already, and no event need say so again.
-  if (plan.standing.kind === 'blocked' && plan.standing.reason === 'StaleView') return 'backoff'
+  const stale = plan.standing.kind === 'blocked' && plan.standing.reason === 'StaleView'
+  if (stale || (plan.standing.kind === 'stopped' && uncertain(observed))) return 'backoff'
   // Its time after the end is over already: no timer says so.
+  const { task } = observed
   const ttl = task.spec.ttlAfterFinished
   const deletable = !task.gone && !task.deleting && !performed.some(({ effect }) => effect.tag === 'DeleteTask')
   const due = ttl !== undefined && record.completedAt !== undefined && plan.decidedAt >= plus(record.completedAt, ttl)

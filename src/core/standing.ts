@@ -57,7 +57,8 @@ function denied(observed: Observed, judgement: Judgement, now: Instant): Standin
   }
   if (live && judgement.settles) {
     const settled = plus(observed.policyChangedAt, observed.limits.policySettle)
-    if (now < settled) return blocked(judgement.reason, judgement.message, settled)
+    // a change in the future means that the clock went back: then nothing is known of the quiet time, and it kills
+    if (observed.policyChangedAt <= now && now < settled) return blocked(judgement.reason, judgement.message, settled)
   }
   return stopped('Denied', judgement.reason, judgement.message)
 }

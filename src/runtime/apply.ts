@@ -60,7 +60,9 @@ export function createApply(deps: ApplyDeps): Apply {
       const outcome = await perform(pass, effect)
       performed.push({ effect, outcome })
       const makes = effect.tag === 'RecordIntent' || effect.tag === 'Issue' || effect.tag === 'Renew'
-      if (makes && outcome.tag !== 'done') break
+      // what is to die dies, also where that cannot be written down
+      const unwritten = pass.plan.standing.kind === 'stopped' && outcome.tag === 'retry'
+      if (makes && outcome.tag !== 'done' && !unwritten) break
     }
     return performed
   }

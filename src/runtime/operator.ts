@@ -175,7 +175,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     meter,
     limits: deps.limits,
   })
-  const writeStatus = createWriteStatus({ writes, absorb: (object) => void watching.tasks.reflector.absorb(object) })
+  const writeStatus = createWriteStatus({ client, writes, leads, absorb: (object) => void watching.tasks.reflector.absorb(object) })
   const reconcile = createReconcile({
     views,
     departed,

@@ -42,19 +42,23 @@ describe('the effects of a plan, by case', () => {
     ['nothing issued, suspended', { record: begun(), spec: suspend }, []],
     ['nothing issued, held', { record: begun(), over: { hold: { reason: 'FencesMissing', message: '' } } }, []],
     ['an open intent', { record: open() }, ['RecordIntent', 'Issue']],
-    ['an open intent, forbidden', { record: open(), over: forbid }, ['Withdraw', 'Revoke']],
-    ['an open intent, suspended', { record: open(), spec: suspend }, ['Withdraw', 'Revoke']],
-    ['an open intent that expired, suspended', { record: open(), spec: suspend, now: time(600) }, ['Withdraw']],
+    ['an open intent, forbidden', { record: open(), over: forbid }, ['RecordIntent', 'Withdraw', 'Revoke']],
+    ['an open intent, suspended', { record: open(), spec: suspend }, ['RecordIntent', 'Withdraw', 'Revoke']],
+    ['an open intent that expired, suspended', { record: open(), spec: suspend, now: time(600) }, ['RecordIntent', 'Withdraw']],
     ['live', { record: live() }, []],
     ['live, held', { record: due, over: { hold: { reason: 'FencesMissing', message: '' } } }, []],
     ['live, renewal due', { record: due }, ['Renew']],
     ['live, renewal due but not allowed', { record: due, over: answered(makeDecision(), makeDecision('forbid')) }, []],
     ['live, renewal due but not judged', { record: due, over: { credentials: [makeFacts({ renew: undefined })] } }, []],
-    ['live, forbidden', { record: live(), over: forbid }, ['Withdraw', 'Revoke']],
-    ['live, suspended', { record: live(), spec: suspend }, ['Withdraw', 'Revoke']],
+    ['live, forbidden', { record: live(), over: forbid }, ['RecordIntent', 'Withdraw', 'Revoke']],
+    ['live, suspended', { record: live(), spec: suspend }, ['RecordIntent', 'Withdraw', 'Revoke']],
     ['live, over', { record: live(), spec: { end: 'Completed' } }, ['Withdraw', 'Revoke']],
     ['died of age', { record: aged }, ['RecordIntent', 'Issue']],
-    ['died of age, renewal not allowed', { record: aged, over: answered(makeDecision(), makeDecision('forbid')) }, ['Withdraw']],
+    [
+      'died of age, renewal not allowed',
+      { record: aged, over: answered(makeDecision(), makeDecision('forbid')) },
+      ['RecordIntent', 'Withdraw'],
+    ],
     [
       'died of age, issuing not allowed',
       { record: aged, over: answered(makeDecision('forbid'), makeDecision()) },
@@ -142,24 +146,26 @@ describe('a renewal', () => {
 })
 
 describe('a withdrawal', () => {
+  const withdrawal = (input: Case) => plan(input).effects.find((e) => e.tag === 'Withdraw')
+  const cancelled = { end: 'Cancelled' } as const
+
   test('names the Secret and what is known of it', () => {
-    expect(plan({ record: live(), spec: suspend }).effects[0]).toEqual({
-      tag: 'Withdraw',
-      secret: 'taskbound-close',
-      uid: uids.secret,
-      attempt: 1,
-    })
-    expect(plan({ record: open(), spec: suspend }).effects[0]).toEqual({
-      tag: 'Withdraw',
-      secret: 'taskbound-close',
-      uid: undefined,
-      attempt: 1,
-    })
+    const wanted = { tag: 'Withdraw', secret: 'taskbound-close', attempt: 1 }
+    expect(withdrawal({ record: live(), spec: cancelled })).toEqual({ ...wanted, uid: uids.secret })
+    expect(withdrawal({ record: open(), spec: cancelled })).toEqual({ ...wanted, uid: undefined })
   })
 
   test('does not trust the UID of an earlier attempt while an intent is open: the write may have made another Secret', () => {
     const record = live({ attempt: 2, credentials: [makeCredentialRecord({ attempt: 2 })] })
-    expect(plan({ record, spec: suspend }).effects[0]).toMatchObject({ tag: 'Withdraw', uid: undefined, attempt: 2 })
+    expect(withdrawal({ record, spec: cancelled })).toMatchObject({ uid: undefined, attempt: 2 })
+  })
+
+  test('of a stop, which may be taken back, first spends the attempt: a record that is not written never says that it lives', () => {
+    const { effects } = plan({ record: live(), spec: suspend })
+    expect(effects[0]).toEqual({ tag: 'RecordIntent', record: live({ attempt: 2 }), orders: [] })
+    expect(effects[1]).toEqual({ tag: 'Withdraw', secret: 'taskbound-close', uid: uids.secret, attempt: 2 })
+    const resumed = plan({ record: live({ attempt: 2 }) })
+    expect(resumed.effects.map((e) => e.tag)).toEqual(['RecordIntent', 'Issue'])
   })
 
   test('leaves out what is revoked or expired', () => {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Condition, ConditionType, Observed } from '../../src/core/observed.ts'
+import { decide } from '../../src/core/decide.ts'
+import type { Condition, ConditionType, CredentialRecord, Observed, TaskRecord } from '../../src/core/observed.ts'
 import type { Effect, Outcome } from '../../src/core/plan.ts'
-import { liveStatusRefs, phase } from '../../src/core/record.ts'
+import { diedOfAge, lastExpiry, liveStatusRefs, phase } from '../../src/core/record.ts'
+import { settle } from '../../src/core/settle.ts'
 import { at, seconds } from '../../src/lib/instant.ts'
 import {
   begun,
@@ -90,7 +92,7 @@ describe('the record after an outcome', () => {
     const { settled } = runPass(makeObserved(), t0, failing('Issue', outcome))
     expect(settled.record.attempt).toBe(1)
     expect(phase(settled.record)).toBe('open')
-    expect(settled.again).toBe(outcome.tag === 'denied' || outcome.tag === 'lost' ? 'now' : 'backoff')
+    expect(settled.again).toBe(outcome.tag === 'retry' || outcome.tag === 'stalled' ? 'backoff' : 'now')
   })
 
   test('an intent that is not recorded leaves the record as it was', () => {
@@ -101,13 +103,13 @@ describe('the record after an outcome', () => {
   test('a renewal that somebody has overtaken spends the attempt and leaves what is live', () => {
     const { settled } = runPass(makeObserved({ task: makeTask({ record: due }) }), time(60), failing('Renew', { tag: 'behind' }))
     expect(settled.record).toMatchObject({ attempt: 2, secret: { attempt: 2 }, credentials: due.credentials })
-    expect(settled.again).toBe('backoff')
+    expect(settled.again).toBe('now')
   })
 
   test('a withdrawal that the Secret is ahead of spends the attempts that it tried, so that the next try goes further', () => {
     const observed = makeObserved({ task: makeTask({ record: open(), spec: { suspend: true } }) })
     const { settled } = runPass(observed, time(60), failing('Withdraw', { tag: 'behind' }))
-    expect(settled.record.attempt).toBeGreaterThan(1)
+    expect(settled.record.attempt).toBe(3)
     expect(phase(settled.record)).toBe('open')
   })
 
@@ -116,8 +118,48 @@ describe('the record after an outcome', () => {
     const kept = runPass(observed, time(60), failing('Withdraw', retry)).settled
     expect(kept.record).toMatchObject({ secret: { uid: uids.secret }, withdrawnAttempt: 0, credentials: [{ revokedAt: time(60) }] })
     const unrevoked = runPass(observed, time(60), failing('Revoke', retry)).settled
-    expect(unrevoked.record).toMatchObject({ secret: undefined, withdrawnAttempt: 1, credentials: [{ revokedAt: undefined }] })
+    expect(unrevoked.record).toMatchObject({ secret: undefined, withdrawnAttempt: 2, credentials: [{ revokedAt: undefined }] })
     for (const { again } of [kept, unrevoked]) expect(again).toBe('backoff')
+  })
+})
+
+describe('a set that is not live any more', () => {
+  const expired = [makeCredentialRecord({ expiresAt: time(60) })]
+  const stopped = (record: TaskRecord) =>
+    runPass(makeObserved({ task: makeTask({ record, spec: { suspend: true } }) }), time(90)).settled.record
+
+  test('that was delivered died of age, also once it is withdrawn, so that a policy against renewing it still counts', () => {
+    expect(diedOfAge(live({ credentials: expired }), time(90))).toBe(true)
+    expect(diedOfAge(stopped(live({ credentials: expired })), time(90))).toBe(true)
+  })
+
+  test('that was never delivered did not, so that what follows is judged as an issue', () => {
+    expect(diedOfAge(open({ credentials: expired }), time(90))).toBe(false)
+    expect(diedOfAge(stopped(open({ credentials: expired })), time(90))).toBe(false)
+  })
+
+  test('may live longer than its record says, once a renewal was due whose record may have been lost', () => {
+    const dies = (over: Partial<CredentialRecord>) => {
+      const revocation = { class: 'ExpireOnly', bound: seconds(600) } as const
+      return lastExpiry(withdrawn({ credentials: [makeCredentialRecord({ revocation, ...over })] }), time(90))
+    }
+    expect(dies({ revokedAt: time(399) })).toBe(time(600))
+    expect(dies({ revokedAt: time(401) })).toBe(time(1001))
+    expect(dies({ revokedAt: time(401), renewAt: undefined })).toBe(time(600))
+    expect(dies({ revokedAt: time(3500), expiresAt: time(3550) })).toBe(time(3600))
+  })
+})
+
+describe('when to try again', () => {
+  test('what was not known for certain is looked at again, since no event need say so', () => {
+    const unknown = makeObserved({ task: makeTask({ record: live() }), workload: { state: 'unknown' } })
+    expect(runPass(unknown, time(60)).settled.again).toBe('backoff')
+  })
+
+  test('what falls due while the effects of a pass run is not forgotten', () => {
+    const observed = makeObserved({ task: makeTask({ record: live({ deadlineAt: time(61) }) }) })
+    const plan = decide(observed, time(60))
+    expect(settle(observed, plan, [], time(62)).wakeAt).toBe(time(61))
   })
 })
 

@@ -98,6 +98,10 @@ describe('a lost permit', () => {
     expect(look(withRecord(live(), { credentials: answered('invalidPolicy', { permitted }) })).kind).toBe(kind)
   })
 
+  test('stops at once where the clock went back, since then nothing is known of the quiet time', () => {
+    expect(look(withRecord(live(), { ...lost, policyChangedAt: time(400) }), time(60)).kind).toBe('stopped')
+  })
+
   test('a policy that never was valid stops what is not live', () => {
     const observed = makeObserved({ task: makeTask({ spec: makeSpec() }), credentials: answered('invalidPolicy', { permitted: true }) })
     expect(look(observed)).toMatchObject({ kind: 'stopped', reason: 'PolicyInvalid' })

@@ -120,7 +120,7 @@ async function demo(): Promise<void> {
   })
   undo.push(() => operator.stop())
   await operator.active()
-  tell(`operator up and leading in ${took(begun)}; it acts as its own ServiceAccount, with no right to read a Secret`)
+  tell(`operator up and leading in ${took(begun)}; it acts as its own ServiceAccount, which may read no Secret outside its own namespace`)
   const present = await startResourceServer(kube, operator.issuer)
   await settled(kube)
 

@@ -12,16 +12,19 @@ const kube = connect()
 beforeAll(async () => void (await kube.kubectl(['apply', '-f', 'test/support/rbac.yaml'])))
 afterAll(() => kube.close())
 
-async function demo(): Promise<{ readonly output: string; readonly code: number | null }> {
+/** @param interruptAt sends SIGINT, as Ctrl-C does, when the output matches */
+async function demo(interruptAt?: RegExp): Promise<{ readonly output: string; readonly code: number | null }> {
   const child = spawn(process.execPath, ['test/demo/demo.ts'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', KUBECONFIG: kube.kubeconfig },
   })
   let output = ''
+  let interrupted = false
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => {
       output += chunk
+      if (interruptAt?.test(output) && !interrupted) interrupted = child.kill('SIGINT')
     })
   }
   const [code] = (await once(child, 'exit')) as [number | null]
@@ -41,4 +44,16 @@ test('it shows a credential that works and then does not, on the cluster that it
   await eventually(async () => expect((await kube.request('GET', '/api/v1/namespaces/taskbound-quickstart')).status).toBe(404), {
     timeoutMs: 40_000,
   })
+}, 120_000)
+
+test('interrupted half way it stops its operator and takes away what it made', async () => {
+  const { output, code } = await demo(/is Active/)
+  expect([code, output.includes('Done.')]).toEqual([130, false])
+  expect(output).not.toContain('could not clean up')
+  await eventually(async () => expect((await kube.request('GET', '/api/v1/namespaces/taskbound-quickstart')).status).toBe(404), {
+    timeoutMs: 40_000,
+  })
+  // an operator that was stopped, and not merely left behind, has given the lease back
+  const lease = await kube.must('GET', '/apis/coordination.k8s.io/v1/namespaces/taskbound-system/leases/taskbound')
+  expect(lease.spec?.holderIdentity ?? '').toBe('')
 }, 120_000)

@@ -3,6 +3,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { parseDocument } from 'yaml'
 import { connect, type KubeTestClient } from '../support/cluster.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -44,6 +45,19 @@ test.each(files)('%s', async (file) => {
 
 test.each(blocks)('%s', async (_where, text) => {
   expect(await dryRun(text)).toBe('')
+})
+
+const fragments = pages.flatMap((page) =>
+  [...readFileSync(resolve(root, page), 'utf8').matchAll(/```yaml fragment\n([\s\S]*?)```/g)].map(([, text = '']) => `${page}: ${text}`),
+)
+
+test('a block is either applied or marked as a fragment, and a fragment is YAML', () => {
+  const marked = pages.flatMap((page) =>
+    [...readFileSync(resolve(root, page), 'utf8').matchAll(/^ *```(ya?ml.*)$/gm)].map(([, kind]) => kind),
+  )
+  expect(marked.filter((kind) => kind !== 'yaml' && kind !== 'yaml fragment')).toEqual([])
+  expect(marked.length).toBe(blocks.length + fragments.length)
+  for (const fragment of fragments) expect(parseDocument(fragment.slice(fragment.indexOf(': ') + 2)).errors).toEqual([])
 })
 
 test('a field that does not exist is refused', async () => {

@@ -18,12 +18,14 @@ export interface OperatorOptions {
   readonly env?: Readonly<Record<string, string>>
   /** port of the issuer, to start again where a former one was, since it is part of the tokens; default a free one */
   readonly issuerPort?: number
+  /** the issuer of the tokens, where it is another replica's address; default its own */
+  readonly issuerUrl?: string
   readonly replica?: string
 }
 
 export interface RunningOperator {
   readonly process: ChildProcess
-  /** `https://127.0.0.1:<port>` */
+  /** `https://127.0.0.1:<port>`, or what it was told */
   readonly issuer: string
   readonly issuerPort: number
   readonly health: string
@@ -42,7 +44,7 @@ export interface RunningOperator {
 export async function startOperator(options: OperatorOptions): Promise<RunningOperator> {
   const [free = 0, healthPort = 0, metricsPort = 0] = await freePorts(3)
   const issuerPort = options.issuerPort ?? free
-  const issuer = `https://127.0.0.1:${issuerPort}`
+  const issuer = options.issuerUrl ?? `https://127.0.0.1:${issuerPort}`
   const preload = (options.preload ?? []).flatMap((file) => ['--import', resolve(root, file)])
   const child = spawn(
     resolve(root, 'node_modules/.bin/node'),

@@ -64,6 +64,59 @@ async function collectTokens(): Promise<{ readonly tokens: Set<string>; look(): 
   }
 }
 
+/** Somebody else writes the task all the time while it is issued and ended, so that the operator's compare-and-set is refused. */
+async function provokeConflicts(look: () => Promise<void>): Promise<void> {
+  const conflicts = async (): Promise<number> => {
+    const text = await (await fetch(`${operator.metrics}/metrics`)).text()
+    const lines = text.matchAll(/^taskbound_api_requests_total\{verb="PATCH",resource="agenttasks\/status",code="409"\} (\d+)$/gm)
+    return [...lines].reduce((sum, [, n]) => sum + Number(n), 0)
+  }
+  const before = await conflicts()
+  await eventually(
+    async () => {
+      const task = await scenario.task()
+      let over = false
+      const write = async (): Promise<void> => {
+        for (let i = 0; !over; i += 1) await scenario.patch('agenttasks', task, { metadata: { annotations: { noise: String(i) } } })
+      }
+      const noise = write()
+      try {
+        await scenario.until(task, 'Active')
+        await look()
+        await scenario.patch('agenttasks', task, { spec: { end: 'Cancelled' } })
+        await scenario.until(task, 'Cancelled')
+      } finally {
+        over = true
+        await noise
+      }
+      await scenario.secretGone(task)
+      expect(await conflicts()).toBeGreaterThan(before)
+    },
+    { timeoutMs: 40_000 },
+  )
+}
+
+/** A provider that lists an audience of an older one is not ready, and what names it waits. */
+async function provokeNotReady(): Promise<void> {
+  const name = `${scenario.name}-late`
+  const providers = '/apis/taskbound.dev/v1alpha1/clustercredentialproviders'
+  const { spec } = await scenario.kube.must('GET', `${providers}/${scenario.name}`)
+  await scenario.kube.must('POST', providers, {
+    apiVersion: 'taskbound.dev/v1alpha1',
+    kind: 'ClusterCredentialProvider',
+    metadata: { name },
+    spec,
+  })
+  try {
+    await scenario.policy(scenario.permit.replace(/, resource == .*\)/, ', resource)'))
+    const task = await scenario.task({ credential: { providerRef: { kind: 'ClusterCredentialProvider', name } } })
+    await eventually(async () => expect((await scenario.conditions(task))['Issued']?.reason).toBe('ProviderNotReady'))
+    expect(await scenario.token(task)).toBeUndefined()
+  } finally {
+    await scenario.kube.must('DELETE', `${providers}/${name}`)
+  }
+}
+
 test('no place but the Secret ever shows a token or a signing key, whatever fails', async () => {
   const seen = await collectTokens()
   const steps: readonly (readonly [string, () => Promise<() => Promise<void>>, string])[] = [
@@ -114,6 +167,8 @@ test('no place but the Secret ever shows a token or a signing key, whatever fail
     }
   }
   await seen.look()
+  await provokeConflicts(seen.look)
+  await provokeNotReady()
   expect(seen.tokens.size).toBeGreaterThan(2)
 
   const keys = await scenario.kube.must('GET', '/api/v1/namespaces/taskbound-system/secrets/taskbound-issuer-keys')
@@ -133,9 +188,44 @@ test('no place but the Secret ever shows a token or a signing key, whatever fail
   for (const [place, text] of Object.entries(places)) {
     for (const token of seen.tokens) {
       const [, payload = '', signature = ''] = token.split('.')
-      for (const part of [token, payload, signature])
+      // as it is, in its parts, and as the body of a Secret holds it
+      for (const part of [token, payload, signature, Buffer.from(token).toString('base64')])
         if (part.length > 20 && text.includes(part)) throw new Error(`a token stands in ${place}`)
     }
-    for (const secret of secrets) if (text.includes(secret)) throw new Error(`a signing key stands in ${place}`)
+    for (const secret of [...secrets, keys.data.document]) if (text.includes(secret)) throw new Error(`a signing key stands in ${place}`)
   }
 }, 180_000)
+
+test('a token is dead although nobody can write down that its task is over', async () => {
+  const allow = await refuse('test-no-end', rule('taskbound.dev', 'agenttasks/status', 'UPDATE'), '!has(object.status.completionTime)')
+  const over = async (task: string): Promise<boolean> =>
+    (await scenario.kube.must('GET', scenario.path('agenttasks', task))).status.completionTime !== undefined
+  try {
+    await scenario.policy(scenario.permit)
+    const { task, token } = await eventually(
+      async () => {
+        const probe = await scenario.task()
+        const made = await scenario.active(probe)
+        await scenario.patch('agenttasks', probe, { spec: { end: 'Cancelled' } })
+        await eventually(
+          async () => {
+            if (await over(probe)) throw new Error('not refused yet')
+            const lines = operator.output().split('\n')
+            if (!lines.some((line) => line.includes(probe) && line.includes('refused by the test'))) throw new Error('not written yet')
+          },
+          { timeoutMs: 5000 },
+        )
+        return { task: probe, token: made }
+      },
+      { timeoutMs: 40_000 },
+    )
+    await scenario.secretGone(task)
+    await eventually(async () => expect(await judge(operator.issuer, token)).toBe('revoked'))
+    expect(await over(task)).toBe(false)
+    await allow()
+    await scenario.until(task, 'Cancelled')
+  } finally {
+    await scenario.kube.request('DELETE', `${admission}/validatingadmissionpolicybindings/test-no-end`)
+    await scenario.kube.request('DELETE', `${admission}/validatingadmissionpolicies/test-no-end`)
+  }
+})

@@ -191,6 +191,20 @@ const rows: readonly Row[] = [
     },
   },
   {
+    what: 'a ServiceAccount that is replaced',
+    word: 'Revoked',
+    async prepare(s, id) {
+      const { by, account } = await ownAgent(s, id)
+      return {
+        options: { agent: by },
+        async end() {
+          await s.remove('serviceaccounts', account)
+          await eventually(() => s.kube.must('POST', s.path('serviceaccounts'), { metadata: { name: account } }))
+        },
+      }
+    },
+  },
+  {
     what: 'an agent that is given another ServiceAccount',
     word: 'Revoked',
     reason: 'ServiceAccountReplaced',

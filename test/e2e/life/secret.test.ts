@@ -111,3 +111,14 @@ test('a Secret that somebody deleted does not stand in the way of the end', asyn
   expect(await judge(operator.issuer, token)).toBe('revoked')
   await eventually(async () => expect((await scenario.conditions(task))['Revoked']?.status).toBe('True'))
 })
+
+test('after a Secret was deleted by hand, suspending and resuming makes a new one', async () => {
+  const task = await scenario.task()
+  const token = await scenario.active(task)
+  await scenario.remove('secrets', `taskbound-${task}`)
+  await scenario.patch('agenttasks', task, { spec: { suspend: true } })
+  await scenario.until(task, 'Suspended')
+  await eventually(async () => expect(await judge(operator.issuer, token)).toBe('revoked'))
+  await scenario.patch('agenttasks', task, { spec: { suspend: false } })
+  expect(await judge(operator.issuer, await scenario.active(task))).toBe('live')
+})

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { Agent, request as requestTls } from 'node:https'
 import { inflateSync } from 'node:zlib'
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
-import { connect, eventually, type KubeTestClient } from '../../support/cluster.ts'
+import { type ConnectOptions, connect, eventually, type KubeTestClient } from '../../support/cluster.ts'
 import { type OperatorOptions, type RunningOperator, startOperator } from '../../support/operator.ts'
 
 export const audience = 'https://api.example'
@@ -56,8 +56,9 @@ export interface Scenario {
   close(): Promise<void>
 }
 
-export async function createScenario(prefix: string): Promise<Scenario> {
-  const kube = connect()
+/** @param access default: the cluster of the global set-up */
+export async function createScenario(prefix: string, access: ConnectOptions = {}): Promise<Scenario> {
+  const kube = connect(access)
   await kube.kubectl(['apply', '-f', 'test/support/rbac.yaml'])
   const name = `${prefix}-${randomBytes(3).toString('hex')}`
   const namespace = await kube.freshNamespace(prefix, { 'test.taskbound.dev/scenario': name })
@@ -205,19 +206,23 @@ export function agent(name: string, more: Readonly<Record<string, unknown>> = {}
 }
 
 /** Starts one operator and waits until it has taken over. */
-export async function runOperator(options: Omit<OperatorOptions, 'kubeconfig'> = {}): Promise<RunningOperator> {
+export async function runOperator(options: Partial<OperatorOptions> = {}): Promise<RunningOperator> {
   const operator = await startOperator({ kubeconfig: process.env['KUBECONFIG'] ?? '', ...options })
   await operator.active()
   return operator
 }
 
-/** Whether a token works for whoever checks everything, by a status list that is fetched anew: `live`, or why not. */
-export async function judge(issuer: string, token: string): Promise<string> {
-  const keys = createLocalJWKSet(JSON.parse(await get(`${issuer}/keys`)) as JSONWebKeySet)
-  const verified = await jwtVerify(token, keys, { issuer, typ: 'at+jwt' }).catch((error: Error) => error)
+/**
+ * Whether a token works for whoever checks everything, by a status list that is fetched anew: `live`, or why not.
+ * @param currentDate what the verifier's clock shows, for its `exp`
+ * @param replica whom of several to ask, as a Service would choose one; default the one at the issuer's own address
+ */
+export async function judge(issuer: string, token: string, currentDate = new Date(), replica = issuer): Promise<string> {
+  const keys = createLocalJWKSet(JSON.parse(await get(`${replica}/keys`)) as JSONWebKeySet)
+  const verified = await jwtVerify(token, keys, { issuer, typ: 'at+jwt', currentDate }).catch((error: Error) => error)
   if (verified instanceof Error) return verified.message
   const { uri, idx } = (verified.payload['status'] as { status_list: { uri: string; idx: number } }).status_list
-  const list = await get(uri).catch((error: Error) => error)
+  const list = await get(uri.replace(issuer, replica)).catch((error: Error) => error)
   if (list instanceof Error) return list.message
   const { payload } = await jwtVerify(list, keys, { typ: 'statuslist+jwt', subject: uri })
   const bits = inflateSync(Buffer.from((payload['status_list'] as { lst: string }).lst, 'base64url'))

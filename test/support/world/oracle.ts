@@ -15,7 +15,7 @@ export function works({ server, clock, replicas, leader }: World, token: Token):
 }
 
 /** What the facts say: `over` for good, `stopped` for now, `live`, or `either` where more than these facts decide. */
-export function should({ server, clock }: World, task: Task, policyQuietSince: Instant): 'over' | 'stopped' | 'live' | 'either' {
+export function should({ server, clock, wentBack }: World, task: Task, policyQuietSince: Instant): 'over' | 'stopped' | 'live' | 'either' {
   const { record, spec } = task
   const agent = server.objects.agents.get(spec.agent)?.value
   const account = agent === undefined ? undefined : server.objects.accounts.get(agent.account)?.value
@@ -48,7 +48,7 @@ export function should({ server, clock }: World, task: Task, policyQuietSince: I
   if (secret !== undefined && secret.owner === undefined) return 'either'
   // a provider made anew issues only once what the old one gave has died
   const replaced = record.credentials.some((c) => server.objects.providers.get(c.provider.name)?.value.uid !== c.provider.uid)
-  return providers.some((p) => p?.ready !== true) || replaced ? 'either' : 'live'
+  return providers.some((p) => p?.ready !== true) || replaced || wentBack() ? 'either' : 'live'
 }
 
 /** Everything that is wrong once one healthy leader has caught up; empty when all is well. */
@@ -70,8 +70,16 @@ export function faults(world: World, policyQuietSince: Instant): readonly string
       for (const t of mine) if (t.ref !== undefined) found.push(`${name} is ${wanted} and its token of attempt ${t.attempt} works`)
     }
     if (wanted === 'live') found.push(...deadInLiveTask(world, task).map((what) => `${name} should be live: ${what}`))
-    if (phase(task.record) === 'delivered' && wanted === 'either') found.push(...inStep(world, task).map((what) => `${name}: ${what}`))
-    found.push(...twice(mine).map((what) => `${name}: ${what}`), ...untrueWords(world, task, mine).map((what) => `${name}: ${what}`))
+    if (phase(task.record) === 'delivered' && wanted === 'either' && !world.wentBack())
+      found.push(...inStep(world, task).map((what) => `${name}: ${what}`))
+    found.push(
+      ...twice(mine).map((what) => `${name}: ${what}`),
+      ...untrueWords(
+        world,
+        task,
+        mine.filter((t) => !server.stray.has(t)),
+      ).map((what) => `${name}: ${what}`),
+    )
   }
   for (const token of working) {
     const task = tasks.find((t) => t.uid === token.task)

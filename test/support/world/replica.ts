@@ -2,6 +2,7 @@
 // caches; the one exception are live reads that settle a doubt. All of it is lost in a crash.
 
 import { questions } from '../../../src/core/judge.ts'
+import type { Uid } from '../../../src/core/names.ts'
 import type { CredentialFacts, Decision, Observed, Task } from '../../../src/core/observed.ts'
 import { liveStatusRefs, phase } from '../../../src/core/record.ts'
 import type { Settled } from '../../../src/core/settle.ts'
@@ -143,21 +144,21 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
       task,
       namespace: caches.namespaces.get('ns')?.value.terminating === true ? 'terminating' : 'active',
       agent:
-        agent !== undefined
+        agent !== undefined && agent.uid === (record.bound.agent ?? agent.uid)
           ? { state: 'present', uid: agent.uid, suspended: agent.suspended, serviceAccount: agent.account }
-          : yield* doubt('agents', spec.agent, record.bound.agent !== undefined),
+          : yield* doubt('agents', spec.agent, record.bound.agent),
       serviceAccount:
         agent === undefined
           ? { state: 'absent' }
-          : account !== undefined
+          : account !== undefined && account.uid === (record.bound.serviceAccount ?? account.uid)
             ? { state: 'present', uid: account.uid }
-            : yield* doubt('accounts', agent.account, record.bound.serviceAccount !== undefined),
+            : yield* doubt('accounts', agent.account, record.bound.serviceAccount),
       workload:
         spec.workload === undefined
           ? { state: 'none' }
-          : job !== undefined
+          : job !== undefined && job.uid === (record.bound.workload ?? job.uid)
             ? { state: 'present', ...job }
-            : yield* doubt('jobs', task.name, record.bound.workload !== undefined),
+            : yield* doubt('jobs', task.name, record.bound.workload),
       olderPod: undefined,
       credentials: spec.credentials.map((c) => facts(task, c.name, c.provider.name, now)),
       policyChangedAt,
@@ -168,15 +169,15 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
     }
   }
 
-  /** A cache's silence ends something only after one live read. */
+  /** That a cache does not have what was bound, or another of its name, ends something only after one live read says so too. */
   function* doubt(
     kind: 'agents' | 'accounts' | 'jobs',
     key: string,
-    bound: boolean,
+    bound: Uid | undefined,
   ): Generator<Call, { state: 'absent' | 'unknown' }, unknown> {
-    if (!bound) return { state: 'absent' }
-    const live = yield* send(`GET ${kind} ${key}`, () => ok(server.objects[kind].has(key)))
-    return { state: live.ok && !live.value ? 'absent' : 'unknown' }
+    if (bound === undefined) return { state: 'absent' }
+    const live = yield* send(`GET ${kind} ${key}`, () => ok(server.objects[kind].get(key)?.value.uid))
+    return { state: live.ok && live.value !== bound ? 'absent' : 'unknown' }
   }
 
   function facts(task: Task, credential: string, provider: string, now: Instant): CredentialFacts {

@@ -76,8 +76,10 @@ export function createServer() {
   const violations: string[] = []
   /** Secrets that somebody deleted: their tasks learn of it with the next write only */
   const byHand = new Set<Uid>()
-  /** Secrets made by a call whose maker can see to them no more: a late one, or one of a replica that does not hold the lease */
+  /** Secrets made by a call whose maker can see to them no more: a late one, or one of two leaders at once of which one failed */
   const unattended = new Set<Uid>()
+  /** the tokens that such calls delivered, whatever became of the Secret, and those that were taken back */
+  const stray = new Set<Token>()
 
   const newUid = (of: string): Uid => asUid(`${of}-${++uids}`)
 
@@ -142,6 +144,7 @@ export function createServer() {
     if (stored === undefined) return fail('notFound')
     if (stored.owner === undefined || stored.owner !== made.owner) return fail('foreign')
     if (stored.attempt >= made.attempt) return fail('behind')
+    if (stored.owner !== made.owner) violations.push(`${key}: a Secret of somebody else was overwritten`)
     const secret = { ...made, uid: stored.uid, version: ++version }
     secrets.set(key, secret)
     deliver(made.tokens)
@@ -152,6 +155,7 @@ export function createServer() {
     const stored = secrets.get(key)
     if (stored === undefined) return fail('notFound')
     if (stored.uid !== uid || (expected !== undefined && stored.version !== expected)) return fail('conflict')
+    if (expected !== undefined) for (const token of stored.tokens) stray.add(token)
     if (stored.owner === undefined) violations.push(`${key}: a Secret of somebody else was deleted`)
     secrets.delete(key)
     return ok(undefined)
@@ -193,6 +197,8 @@ export function createServer() {
     },
     byHand,
     unattended,
+    stray,
+    abandon: ({ uid }: Secret) => void unattended.add(uid),
     version: () => version,
   }
 }

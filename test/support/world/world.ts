@@ -1,7 +1,6 @@
 // Two replicas and one API server on one clock. Runs passes call by call, with pauses, lost answers, late calls and crashes in between,
 // and keeps a log of all that happened. Decides nothing about tasks; what must hold is in oracle.ts.
 
-import type { Uid } from '../../../src/core/names.ts'
 import type { Observed } from '../../../src/core/observed.ts'
 import type { Plan } from '../../../src/core/plan.ts'
 import { at, formatTime } from '../../../src/lib/instant.ts'
@@ -37,7 +36,7 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
   )
   const running: readonly [Running[], Running[]] = [[], []]
   const late: Call[] = []
-  const strangers: readonly [Uid[], Uid[]] = [[], []]
+  const strangers: readonly [Secret[], Secret[]] = [[], []]
   let leader = 0
   let leaseUntil = lease
   let finished = 0
@@ -53,6 +52,8 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     const list = runningAt(index)
     if (step.done !== true) {
       pass.waiting = step.value
+      if (/^(POST|PUT|DELETE) secret \S+( \d+)?$/.test(step.value.label) && !replica.leads())
+        server.violations.push(`${replica.name} sends ${step.value.label} and does not lead`)
       if (answer === undefined) list.push(pass)
       return
     }
@@ -94,7 +95,9 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     tell(`${replicaAt(index).name} ${pass.key}: ${call.label}${noticed}`)
     if (fate === 'late') late.push(call)
     const answer = fate === 'ok' || fate === 'lost' ? call.run() : fail('failed' as const)
-    if (answer.ok && index % 2 !== leader) leave(call, answer.value, fate === 'lost' ? undefined : index)
+    const alone = index % 2 === leader && !replicaAt(index + 1).leads()
+    if (fate !== 'ok') abandon(index)
+    if (answer.ok && !alone) leave(call, answer.value, fate === 'lost' ? undefined : index)
     advance(index, pass, fate === 'ok' ? answer : fail('failed' as const))
     return true
   }
@@ -108,12 +111,17 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     return true
   }
 
-  /** A new Secret of somebody who has lost the lease, or lost sight of it; `by` sees to it while it lives. */
+  function abandon(index: number): void {
+    for (const secret of strangers[index % 2]?.splice(0) ?? []) server.abandon(secret)
+  }
+
+  /** A new Secret of somebody who does not lead alone, or lost sight of it; `by` sees to it while nothing goes wrong. */
   function leave({ label }: Call, made: unknown, by: number | undefined): void {
-    if (!label.startsWith('POST secret')) return
-    const { uid } = made as Secret
-    if (by === undefined) server.unattended.add(uid)
-    else strangers[by % 2]?.push(uid)
+    if (!/^(POST|PUT) secret/.test(label)) return
+    for (const token of (made as Secret).tokens) server.stray.add(token)
+    if (label.startsWith('PUT')) return
+    if (by === undefined) server.abandon(made as Secret)
+    else strangers[by % 2]?.push(made as Secret)
   }
 
   function lead(index: number): void {
@@ -153,7 +161,7 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
   function crash(index: number): void {
     tell(`${replicaAt(index).name} crashes`)
     runningAt(index).length = 0
-    for (const uid of strangers[index % 2]?.splice(0) ?? []) server.unattended.add(uid)
+    abandon(index)
     replicaAt(index).crash()
   }
 

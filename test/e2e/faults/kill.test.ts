@@ -1,0 +1,146 @@
+// The operator is killed, or loses an answer, at every request that issues, renews or ends, before and after the API server acted. After a
+// restart the server and the issuer are asked: no task has two live credentials, no ended one a live one, no live one a dead one.
+
+import { once } from 'node:events'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { decodeJwt } from 'jose'
+import { eventually } from '../../support/cluster.ts'
+import type { RunningOperator } from '../../support/operator.ts'
+import { startOperator } from '../../support/operator.ts'
+import { createScenario, judge, runOperator, type Scenario } from '../support/scenario.ts'
+import { freeLease, type TokensSeen, watchTokens } from './tokens.ts'
+
+const preload = ['test/support/faults/faultpoint.ts', 'test/support/faults/fastclock.ts']
+/** A renewal is due after about 150 of 300 seconds: here after two and a half. */
+const fast = { FASTCLOCK: '60' }
+
+type Step = 'issue' | 'renew' | 'end'
+
+interface Row {
+  readonly step: Step
+  readonly request: string
+  match(namespace: string, task: string): string
+  readonly nth: number
+}
+
+const status = (_namespace: string, task: string): string => `^PATCH .*/agenttasks/${task}/status$`
+const secret = (verb: string) => (namespace: string, task: string) => `^${verb} /api/v1/namespaces/${namespace}/secrets/taskbound-${task}$`
+
+const rows: readonly Row[] = [
+  { step: 'issue', request: 'the status with the intent', match: status, nth: 1 },
+  { step: 'issue', request: 'the Secret', match: (namespace) => `^POST /api/v1/namespaces/${namespace}/secrets$`, nth: 1 },
+  { step: 'issue', request: 'the status that says Active', match: status, nth: 2 },
+  { step: 'renew', request: 'the Secret', match: secret('PUT'), nth: 1 },
+  { step: 'renew', request: 'the status', match: status, nth: 3 },
+  { step: 'end', request: 'the deletion of the Secret', match: secret('DELETE'), nth: 1 },
+  { step: 'end', request: 'the last status', match: status, nth: 3 },
+]
+const faults = [
+  { when: 'before', what: 'SIGKILL' },
+  { when: 'after', what: 'SIGKILL' },
+  { when: 'after', what: 'drop' },
+] as const
+
+let scenario: Scenario
+let operator: RunningOperator | undefined
+let issuerPort: number | undefined
+let seen: TokensSeen
+const table: string[] = []
+
+beforeAll(async () => {
+  scenario = await createScenario('kill')
+  const first = await runOperator()
+  issuerPort = first.issuerPort
+  await first.stop()
+  seen = watchTokens(scenario)
+})
+
+afterAll(async () => {
+  await operator?.stop()
+  seen?.stop()
+  console.log(['step   request                        when   what     after convergence', ...table].join('\n'))
+  await scenario?.close()
+})
+
+const issuer = (): string => `https://127.0.0.1:${issuerPort}`
+const index = (token: string): string => JSON.stringify(decodeJwt(token)['status'])
+
+async function attemptOf(task: string): Promise<number> {
+  return ((await scenario.kube.must('GET', scenario.path('agenttasks', task))).status?.secret?.attempt as number | undefined) ?? 0
+}
+
+/** Drives a task to the step in which the fault waits, and waits for the fault. */
+async function drive(step: Step, task: string, running: RunningOperator): Promise<void> {
+  const struck = async (): Promise<void> => {
+    await eventually(() => expect(running.output()).toContain('fault '), { timeoutMs: 30_000 })
+  }
+  await scenario.task({ name: task, credential: { ttlSeconds: 300 }, spec: { activeDeadlineSeconds: 86_400 } })
+  if (step === 'end') {
+    await scenario.active(task)
+    await scenario.patch('agenttasks', task, { spec: { end: 'Completed' } })
+  }
+  await struck()
+}
+
+describe.each(faults)('$what $when', ({ when, what }) => {
+  test.each(rows)('$step: $request', async ({ step, request, match, nth }) => {
+    const task = `${step}-${when}-${what}-${rows.findIndex((r) => r.step === step && r.request === request)}`.toLowerCase()
+    await freeLease(scenario)
+    operator = await startOperator({
+      kubeconfig: scenario.kube.kubeconfig,
+      preload,
+      // an end must not be overtaken by a renewal
+      env: { ...(step === 'end' ? {} : fast), FAULTPOINT: JSON.stringify({ match: match(scenario.namespace, task), nth, when, what }) },
+      ...(issuerPort === undefined ? {} : { issuerPort }),
+    })
+    await operator.active()
+    await drive(step, task, operator)
+    if (what === 'SIGKILL') {
+      if (operator.process.exitCode === null && operator.process.signalCode === null) await once(operator.process, 'exit')
+      expect(operator.process.signalCode).toBe('SIGKILL')
+      await freeLease(scenario)
+      operator = await runOperator(issuerPort === undefined ? {} : { issuerPort })
+    }
+    const found = await converge(step, task)
+    table.push(`${step.padEnd(6)} ${request.padEnd(30)} ${when.padEnd(6)} ${what.padEnd(8)} ${found}`)
+    if (step !== 'end') {
+      await scenario.patch('agenttasks', task, { spec: { end: 'Cancelled' } })
+      await scenario.until(task, 'Cancelled')
+      await expectNothingLive(task)
+    }
+    await operator.stop()
+    operator = undefined
+  })
+})
+
+async function expectNothingLive(task: string): Promise<number> {
+  await scenario.secretGone(task)
+  await eventually(async () => expect((await scenario.conditions(task))['Revoked']).toMatchObject({ status: 'True' }))
+  const tokens = seen.of(task)
+  for (const token of tokens) expect(await judge(issuer(), token)).not.toBe('live')
+  return tokens.length
+}
+
+async function converge(step: Step, task: string): Promise<string> {
+  if (step === 'end') {
+    await scenario.until(task, 'Completed')
+    return `ended: ${await expectNothingLive(task)} token(s) ever, none live`
+  }
+  return eventually(
+    async () => {
+      const token = await scenario.active(task)
+      const attempt = await attemptOf(task)
+      const secret = await scenario.kube.must('GET', scenario.path('secrets', `taskbound-${task}`))
+      expect(Number(secret.metadata.annotations['taskbound.dev/attempt'])).toBe(attempt)
+      expect(await judge(issuer(), token)).toBe('live')
+      const tokens = seen.of(task)
+      expect(tokens).toContain(token)
+      const live: string[] = []
+      for (const one of tokens) if ((await judge(issuer(), one)) === 'live') live.push(one)
+      // the predecessor of a renewal has the same place in the list, and dies with it
+      expect(new Set(live.map(index)).size).toBe(1)
+      return `live: attempt ${attempt}, ${tokens.length} token(s) ever, one place in the status list live`
+    },
+    { timeoutMs: 20_000, everyMs: 300 },
+  )
+}
