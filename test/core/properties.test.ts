@@ -8,6 +8,7 @@ import { isAlive, isLive, liveStatusRefs, phase } from '../../src/core/record.ts
 import { at, type Instant, milliseconds, minus, plus, seconds } from '../../src/lib/instant.ts'
 import { makeDecision, t0 } from '../support/make.ts'
 import { begin, run, scenario } from '../support/world/commands.ts'
+import { interleavings } from '../support/world/interleavings.ts'
 import { anyObserved } from '../support/world/observed.ts'
 import { describeWorld } from '../support/world/oracle.ts'
 import { runPass } from '../support/world/pass.ts'
@@ -20,7 +21,8 @@ const now: fc.Arbitrary<Instant> = fc
   .map((ms) => at(t0 + ms))
 /** The same worlds on every machine; another seed looks at others. */
 const seed = 20_261_102
-const check = <T extends [unknown, ...unknown[]]>(numRuns: number, property: fc.IProperty<T>) => fc.assert(property, { numRuns, seed })
+const check = <T extends [unknown, ...unknown[]]>(numRuns: number, property: fc.IProperty<T>, examples: T[] = []) =>
+  fc.assert(property, { numRuns, seed, examples })
 
 const tags = (plan: Plan): readonly Effect['tag'][] => plan.effects.map((e) => e.tag)
 const makes = (plan: Plan): boolean => plan.effects.some((e) => e.tag === 'Issue' || e.tag === 'Renew')
@@ -209,5 +211,6 @@ test('two replicas with caches of their own ages, pauses, lost and late answers,
       const wrong = comeToRest(world, survivor)
       if (wrong.length > 0) throw new Error(['', ...world.log, describeWorld(world), '', ...wrong].join('\n'))
     }),
+    interleavings.map(([scene, survivor]) => [scene, survivor]),
   )
 }, 60_000)

@@ -180,7 +180,9 @@ async function demo(): Promise<void> {
 
 let interrupted = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
+  // a second Ctrl-C must not end the clean-up half way and leave processes behind
+  process.on(signal, () => {
+    if (interrupted) return
     interrupted = true
     void cleanUp().finally(() => process.exit(130))
   })

@@ -12,7 +12,7 @@ const kube = connect()
 beforeAll(async () => void (await kube.kubectl(['apply', '-f', 'test/support/rbac.yaml'])))
 afterAll(() => kube.close())
 
-/** @param interruptAt sends SIGINT, as Ctrl-C does, when the output matches */
+/** @param interruptAt sends SIGINT, as Ctrl-C does, when the output matches, and again with whatever is printed after */
 async function demo(interruptAt?: RegExp): Promise<{ readonly output: string; readonly code: number | null }> {
   const child = spawn(process.execPath, ['test/demo/demo.ts'], {
     cwd: root,
@@ -20,11 +20,10 @@ async function demo(interruptAt?: RegExp): Promise<{ readonly output: string; re
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', KUBECONFIG: kube.kubeconfig },
   })
   let output = ''
-  let interrupted = false
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => {
       output += chunk
-      if (interruptAt?.test(output) && !interrupted) interrupted = child.kill('SIGINT')
+      if (interruptAt?.test(output)) child.kill('SIGINT')
     })
   }
   const [code] = (await once(child, 'exit')) as [number | null]

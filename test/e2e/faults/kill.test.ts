@@ -2,7 +2,7 @@
 // restart the server and the issuer are asked: no task has two live credentials, no ended one a live one, no live one a dead one.
 
 import { once } from 'node:events'
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { decodeJwt } from 'jose'
 import { eventually } from '../../support/cluster.ts'
 import type { RunningOperator } from '../../support/operator.ts'
@@ -55,8 +55,12 @@ beforeAll(async () => {
   seen = watchTokens(scenario)
 })
 
-afterAll(async () => {
+afterEach(async () => {
   await operator?.stop()
+  operator = undefined
+})
+
+afterAll(async () => {
   seen?.stop()
   console.log(['step   request                        when   what     after convergence', ...table].join('\n'))
   await scenario?.close()
@@ -108,8 +112,6 @@ describe.each(faults)('$what $when', ({ when, what }) => {
       await scenario.until(task, 'Cancelled')
       await expectNothingLive(task)
     }
-    await operator.stop()
-    operator = undefined
   })
 })
 

@@ -1,7 +1,7 @@
 // The leader is stopped for twice its lease at a request that issues, renews or ends, and then goes on with exactly that request. Its
 // successor has taken over meanwhile: no task has two live credentials, no ended one a live one, no live one a dead one.
 
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { decodeJwt } from 'jose'
 import { eventually } from '../../support/cluster.ts'
 import { type RunningOperator, startOperator } from '../../support/operator.ts'
@@ -38,8 +38,9 @@ beforeAll(async () => {
   seen = watchTokens(scenario)
 })
 
+afterEach(() => stopAll())
+
 afterAll(async () => {
-  await stopAll()
   seen?.stop()
   console.log(['step   stopped before                 after the pause', ...table].join('\n'))
   await scenario.close()
@@ -88,7 +89,6 @@ test.each(rows)('$step: stopped before $before', async ({ step, before, match, n
     await nothingLive(task, paused.issuer, own(successor))
   }
   table.push(`${step.padEnd(6)} ${before.padEnd(30)} ${found.said}`)
-  await stopAll()
 })
 
 async function drive(step: Step, task: string): Promise<void> {
@@ -132,21 +132,21 @@ async function converged(step: Step, task: string, issuer: string, replica: stri
 }
 
 test('a follower hands on status lists, refuses to past their end when the leader is gone, and leads then itself', async () => {
-  // a status list that lives a minute is over in a second
-  const clock = { FASTCLOCK: '60', FASTCLOCK_SINCE: String(Date.now()) }
+  // a status list that lives a minute is over in two seconds
+  const clock = { FASTCLOCK: '30', FASTCLOCK_SINCE: String(Date.now()) }
   const options = { preload: ['test/support/faults/fastclock.ts'], env: clock, flags: [] }
   await freeLease(scenario)
   const leader = await start({ ...options, replica: 'leader' })
   await leader.active()
   const follower = await start({ ...options, replica: 'follower', issuerUrl: leader.issuer })
   await eventually(() => expect(follower.output()).toContain('"started"'), { timeoutMs: 20_000 })
-  const token = await scenario.active(await scenario.task({ credential: { ttlSeconds: 3600 }, spec: { activeDeadlineSeconds: 86_400 } }))
-  const verdict = () => judge(leader.issuer, token, undefined, own(follower))
+  const task = await scenario.task({ credential: { ttlSeconds: 900 }, spec: { activeDeadlineSeconds: 86_400 } })
+  const token = await scenario.active(task)
+  const verdict = (of = token) => judge(leader.issuer, of, undefined, own(follower))
   await eventually(async () => expect(await verdict()).toBe('live'), { timeoutMs: 15_000 })
   await leader.stop('SIGKILL')
   await eventually(async () => expect(await verdict()).toMatch(/: 503$/))
   expect(follower.output()).not.toContain('"took over"')
   await follower.active()
-  await eventually(async () => expect(await verdict()).toBe('live'), { timeoutMs: 20_000 })
-  await stopAll()
+  await eventually(async () => expect(await verdict(await scenario.active(task))).toBe('live'), { timeoutMs: 20_000 })
 })

@@ -97,6 +97,8 @@ test('an ending in the moment in which the API server is killed is acted on afte
     // the answer to it may have been lost, and so may the request
     await eventually(() => own.patch('agenttasks', ended, { spec: { end: 'Completed' } }))
     await dead(own, ended, token, issuer, 30_000)
+    // for some seconds it refuses new tasks, whose schema it does not know yet
+    await untilStamping(cluster, crds)
     const after = await own.task()
     expect(await judge(issuer, await own.active(after))).toBe('live')
     expect(await own.token(kept)).toBe(other)

@@ -93,7 +93,7 @@ const credentialRecord = (name: string): fc.Arbitrary<CredentialRecord> =>
 function record(names: readonly string[]): fc.Arbitrary<TaskRecord> {
   return fc
     .record({
-      phase: fc.constantFrom('new', 'begun', 'open', 'reopened', 'live', 'withdrawn'),
+      phase: fc.constantFrom('new', 'begun', 'open', 'reopened', 'live', 'live', 'live', 'withdrawn'),
       over: rarely(false, true),
       seen: rarely(true, false),
       credentials: fc.tuple(...names.map(credentialRecord)),

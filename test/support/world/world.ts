@@ -95,7 +95,7 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     tell(`${replicaAt(index).name} ${pass.key}: ${call.label}${noticed}`)
     if (fate === 'late') late.push(call)
     const answer = fate === 'ok' || fate === 'lost' ? call.run() : fail('failed' as const)
-    const alone = index % 2 === leader && !replicaAt(index + 1).leads()
+    const alone = index % 2 === leader && !replicaAt(index + 1).leads() && runningAt(index + 1).length === 0
     if (fate !== 'ok') abandon(index)
     if (answer.ok && !alone) leave(call, answer.value, fate === 'lost' ? undefined : index)
     advance(index, pass, fate === 'ok' ? answer : fail('failed' as const))
