@@ -72,6 +72,7 @@ export function createPolicyEngine({ clock, cedar = createCedar(), limits = poli
   const namespaces = new Map<string, PolicySet>()
   const changes = { start: clock.now(), cluster: undefined as Instant | undefined, namespaces: new Map<string, Instant>() }
   let serial = 0
+  let revision = 0
   let last: { readonly text: string; readonly compiled: Compiled } | undefined
 
   /** Remembers one text: what is put in force was assessed a moment before. */
@@ -90,6 +91,7 @@ export function createPolicyEngine({ clock, cedar = createCedar(), limits = poli
   }
 
   function noteChange({ scope, namespace = '' }: PolicyKey): void {
+    revision += 1
     if (scope === 'Cluster') changes.cluster = clock.now()
     else changes.namespaces.set(namespace, clock.now())
   }
@@ -151,6 +153,7 @@ export function createPolicyEngine({ clock, cedar = createCedar(), limits = poli
 
   return {
     authorize,
+    revision: () => revision,
     changedAt: (namespace) => latest(changes.start, changes.cluster, changes.namespaces.get(namespace)),
     assess(object) {
       const compiled = read(object.text)

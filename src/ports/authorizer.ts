@@ -135,4 +135,6 @@ export interface Authorizer {
   authorize(request: AuthorizationRequest): Answer
   /** When the enforced sets that apply to this namespace last changed; a lost permit counts only after a quiet time since then. */
   changedAt(namespace: string): Instant
+  /** Grows with every change of what is enforced anywhere: the same number and the same request mean the same answer. */
+  revision(): number
 }

@@ -1,6 +1,7 @@
 // Reads what is known about one task into one value for the core. Reads stores; asks the API server only where a store's silence
 // would end something. Decides nothing.
 
+import { findEnding } from '../core/ending.ts'
 import { questions } from '../core/judge.ts'
 import type {
   CredentialFacts,
@@ -13,11 +14,12 @@ import type {
   Presence,
   Task,
 } from '../core/observed.ts'
-import { type Instant, milliseconds } from '../lib/instant.ts'
+import type { Instant } from '../lib/instant.ts'
 import type { Authorizer } from '../ports/authorizer.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Meter } from '../ports/meter.ts'
 import type { Provider } from '../ports/provider.ts'
+import { createAnswers } from './answers.ts'
 import type { Agent, Known, Namespace, ProviderObject } from './objects/kinds.ts'
 import { selects } from './objects/kinds.ts'
 import { toRequest } from './request.ts'
@@ -45,6 +47,7 @@ export type Gather = (task: Task, now: Instant) => Promise<Observed>
 
 export function createGather(deps: GatherDeps): Gather {
   const { views, doubt } = deps
+  const answers = createAnswers(deps)
   const podsOf = views.pods.index((pod) => [`${pod.namespace}/${pod.task}`])
 
   return async (task, now) => {
@@ -52,20 +55,23 @@ export function createGather(deps: GatherDeps): Gather {
     const agent = views.agents.get(`${task.namespace}/${task.spec.agent}`)
     const account = agent === undefined ? undefined : views.serviceAccounts.get(`${task.namespace}/${agent.serviceAccount}`)
     const asked = deps.asker(task)
-    return {
+    const facts: Observed = {
       task,
       namespace: namespace === undefined ? 'unknown' : namespace.deleting ? 'terminating' : 'active',
       agent: await agentFacts(task, agent),
       serviceAccount: await accountFacts(task, agent, account),
       workload: await workloadFacts(task),
       olderPod: task.record.attempt === 0 ? olderPod(task) : undefined,
-      credentials: credentialFacts(task, agent, namespace, asked, now),
+      credentials: [],
       policyChangedAt: deps.authorizer.changedAt(task.namespace),
       policyPending: deps.policyPending(task.namespace),
       hold: deps.hold(),
       requesterUnknown: asked.why,
       limits: deps.limits,
     }
+    // what is over is over, whatever policy would say
+    if (task.record.completion !== undefined || findEnding(facts, now) !== undefined) return facts
+    return { ...facts, credentials: credentialFacts(task, agent, namespace, asked, now) }
   }
 
   async function agentFacts(task: Task, agent: Agent | undefined): Promise<Observed['agent']> {
@@ -118,12 +124,9 @@ export function createGather(deps: GatherDeps): Gather {
         if (agent === undefined || namespace === undefined || object === undefined || implementation === undefined) return undefined
         if (provider.state === 'absent' || provider.refusal !== undefined) return undefined
         const promises = implementation.promises(object.params)
-        const started = deps.clock.monotonic()
-        const answer = deps.authorizer.authorize(
+        return answers.ask(
           toRequest({ action, task, credential, agent, namespace, provider: object, promises, requester: asked.requester, now }),
         )
-        deps.meter.evaluation(milliseconds(deps.clock.monotonic() - started))
-        return answer
       }
       return {
         name: credential.name,

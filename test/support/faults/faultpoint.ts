@@ -7,6 +7,8 @@ import { syncBuiltinESMExports } from 'node:module'
 
 interface Fault {
   readonly match: string
+  /** counted only after such a request was seen */
+  readonly since?: string
   readonly nth: number
   readonly when: 'before' | 'after'
   readonly what: 'SIGKILL' | 'SIGSTOP' | 'drop'
@@ -16,6 +18,8 @@ const fault = JSON.parse(process.env['FAULTPOINT'] ?? 'null') as Fault | null
 if (fault !== null) {
   const pattern = new RegExp(fault.match)
   const connect = http2.connect
+  const since = fault.since === undefined ? undefined : new RegExp(fault.since)
+  let armed = since === undefined
   let seen = 0
 
   const strike = (stream: ClientHttp2Stream | undefined): void => {
@@ -28,8 +32,11 @@ if (fault !== null) {
     const request = session.request.bind(session)
     session.request = (headers, options) => {
       const { ':method': method, ':path': path } = (headers ?? {}) as OutgoingHttpHeaders
-      if (pattern.test(`${method} ${path}`)) seen += 1
-      else return request(headers, options)
+      const called = `${method} ${path}`
+      const counts = armed && pattern.test(called)
+      if (since?.test(called) === true) armed = true
+      if (!counts) return request(headers, options)
+      seen += 1
       const mine = seen === fault.nth
       if (mine && fault.when === 'before') strike(undefined)
       const stream = request(headers, options)

@@ -53,7 +53,21 @@ export const interleavings: readonly (readonly [Scenario, number])[] = [
     0,
   ],
   // a leader that was followed by another overtakes the Secret of its successor while it withdraws
-  [scene(work(0, 3), fault('lost'), act('suspend'), see(0, 'all'), work(0, 4), act('resume'), seize(1), work(1, 9), work(0, 9)), 0],
+  [
+    scene(
+      work(0, 2),
+      fault('lost'),
+      work(0, 1),
+      act('suspend'),
+      see(0, 'all'),
+      work(0, 2),
+      act('resume'),
+      seize(1),
+      work(1, 9),
+      work(0, 4),
+    ),
+    0,
+  ],
   // a pass during which the renewal fell due
   [scene(work(0, 3), { do: 'pass time', seconds: 500 }, { do: 'jump', seconds: 400 }, work(0, 9)), 0],
 ]

@@ -74,6 +74,7 @@ export function faults(world: World, policyQuietSince: Instant): readonly string
       found.push(...inStep(world, task).map((what) => `${name}: ${what}`))
     found.push(
       ...twice(mine).map((what) => `${name}: ${what}`),
+      ...endedForNothing(world, task).map((what) => `${name}: ${what}`),
       ...untrueWords(
         world,
         task,
@@ -122,6 +123,21 @@ function twice(working: readonly Token[]): readonly string[] {
   const places = new Map<string, Set<string>>()
   for (const t of working) if (t.ref !== undefined) places.set(t.credential, (places.get(t.credential) ?? new Set()).add(refKey(t.ref)))
   return [...places].flatMap(([name, refs]) => (refs.size > 1 ? [`\`${name}\` lives ${refs.size} times`] : []))
+}
+
+/** UIDs never come back: what is there now was never gone. */
+function endedForNothing({ server }: World, { name, spec, record }: Task): readonly string[] {
+  const agent = server.objects.agents.get(spec.agent)?.value
+  const facts: readonly (readonly [string, string | undefined, string | undefined])[] = [
+    ['Agent', record.bound.agent, agent?.uid],
+    ['ServiceAccount', record.bound.serviceAccount, server.objects.accounts.get(agent?.account ?? '')?.value.uid],
+    ['Workload', record.bound.workload, server.objects.jobs.get(name)?.value.uid],
+  ]
+  const ended = facts.filter(([what]) => record.completion === `${what}Gone` || record.completion === `${what}Replaced`)
+  const deleting = server.objects.jobs.get(name)?.value.deleting === true
+  return ended.flatMap(([what, bound, there]) =>
+    bound !== undefined && bound === there && !deleting ? [`it ended as ${record.completion}, and its ${what} is there`] : [],
+  )
 }
 
 /** What the Revoked condition promises is so. */
