@@ -31,13 +31,14 @@ export type Effect =
 
 /**
  * What became of an effect. `lost`: a compare-and-set found that somebody else had written; gather again.
- * `behind`: the stored Secret has this attempt or a later one. `retry`: it failed and may work later.
+ * `behind`: the stored Secret has this attempt or a later one. `absent`: a renewal found no Secret to replace. `retry`: it failed and may work later.
  * `stalled`: it cannot work until something outside changes.
  */
 export type Outcome =
   | { readonly tag: 'done'; readonly fact: Fact }
   | { readonly tag: 'lost' }
   | { readonly tag: 'behind' }
+  | { readonly tag: 'absent' }
   | { readonly tag: 'denied' }
   | { readonly tag: 'retry'; readonly failure: Failure }
   | { readonly tag: 'stalled'; readonly failure: Failure }

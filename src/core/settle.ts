@@ -6,7 +6,7 @@ import { report } from './conditions.ts'
 import { spread, withdrawTries } from './decide.ts'
 import { renewal, wakeAt } from './lifetime.ts'
 import type { CredentialRecord, Failure, Observed, Report, TaskRecord } from './observed.ts'
-import type { Performed, Plan } from './plan.ts'
+import type { Outcome, Performed, Plan } from './plan.ts'
 import { isAlive, phase, wasDelivered } from './record.ts'
 
 /** Something that happened, for the audit stream, the events and the counters. */
@@ -51,6 +51,8 @@ export function settle(observed: Observed, plan: Plan, performed: readonly Perfo
 function fold(observed: Observed, record: TaskRecord, { effect, outcome }: Performed, now: Instant): TaskRecord {
   // Somebody wrote that attempt or a later one: it is spent. Under one reservation nothing is lost by it.
   if (outcome.tag === 'behind' && effect.tag === 'Renew') return spent(record, effect.attempt)
+  // Deleted by hand, or by somebody who has gone on: made again only under an intent of its own.
+  if (outcome.tag === 'absent') return { ...record, secret: undefined }
   // The Secret is ahead of all that was tried: the next try goes on from there.
   if (outcome.tag === 'behind' && effect.tag === 'Withdraw') return { ...record, attempt: effect.attempt + withdrawTries }
   if (outcome.tag !== 'done') return record
@@ -94,12 +96,14 @@ const spent = (record: TaskRecord, attempt: number): TaskRecord => ({
   secret: record.secret === undefined ? undefined : { ...record.secret, attempt },
 })
 
+const retriedAtOnce: readonly Outcome['tag'][] = ['lost', 'denied', 'behind', 'absent']
+
 const uncertain = ({ agent, serviceAccount, workload }: Observed): boolean =>
   [agent, serviceAccount, workload].some(({ state }) => state === 'unknown')
 
 function again(observed: Observed, record: TaskRecord, plan: Plan, performed: readonly Performed[], now: Instant): Settled['again'] {
   // `behind` has spent the attempts that are taken, so that the next one goes further
-  if (performed.some(({ outcome }) => outcome.tag === 'lost' || outcome.tag === 'denied' || outcome.tag === 'behind')) return 'now'
+  if (performed.some(({ outcome }) => retriedAtOnce.includes(outcome.tag))) return 'now'
   if (performed.some(({ outcome }) => outcome.tag !== 'done')) return 'backoff'
   const dying = plan.standing.kind === 'ended' || plan.standing.kind === 'stopped'
   if (dying && (phase(record) !== 'none' || record.credentials.some((c) => isAlive(c, now)))) return 'backoff'

@@ -106,6 +106,13 @@ describe('the record after an outcome', () => {
     expect(settled.again).toBe('now')
   })
 
+  test('a renewal that finds no Secret makes none: the next pass issues under an intent of its own', () => {
+    const { settled, next } = runPass(makeObserved({ task: makeTask({ record: due }) }), time(60), failing('Renew', { tag: 'absent' }))
+    expect(phase(settled.record)).toBe('open')
+    expect(settled.again).toBe('now')
+    expect(runPass(next, time(60)).plan.effects.map((e) => e.tag)).toEqual(['RecordIntent', 'Issue'])
+  })
+
   test('a withdrawal that the Secret is ahead of spends the attempts that it tried, so that the next try goes further', () => {
     const observed = makeObserved({ task: makeTask({ record: open(), spec: { suspend: true } }) })
     const { settled } = runPass(observed, time(60), failing('Withdraw', { tag: 'behind' }))

@@ -145,8 +145,8 @@ export function createPasses({ server, clock, replica, tell, planned }: ApplyDep
     const again = yield* replica.gather({ ...cached, record: pass.stored.record }, clock.wall)
     if (stand(again, judge(again, questions(again, clock.wall).standing), clock.wall).kind !== 'clear') return { tag: 'denied' }
     const secret = { owner: task.uid, attempt: effect.attempt, tokens }
-    let written = effect.tag === 'Issue' ? yield* createOrReplace(task, secret) : yield* replace(task, secret)
-    if (effect.tag === 'Renew' && !written.ok && written.failure === 'notFound') written = yield* createOrReplace(task, secret)
+    const written = effect.tag === 'Issue' ? yield* createOrReplace(task, secret) : yield* replace(task, secret)
+    if (effect.tag === 'Renew' && !written.ok && written.failure === 'notFound') return { tag: 'absent' }
     if (!written.ok) return refused(written.failure)
     pass.written = written.value
     return {

@@ -60,7 +60,7 @@ export const interleavings: readonly (readonly [Scenario, number])[] = [
       work(0, 1),
       act('suspend'),
       see(0, 'all'),
-      work(0, 2),
+      work(0, 3),
       act('resume'),
       seize(1),
       work(1, 9),

@@ -87,7 +87,7 @@ export function faults(world: World, policyQuietSince: Instant): readonly string
     const deadline = (task ?? server.lastSeen.get(token.task))?.record.deadlineAt
     if (task === undefined && token.ref !== undefined) found.push(`a token of ${token.task}, which is gone, works`)
     const least = token.ref === undefined ? 30 : 1
-    if (deadline !== undefined && token.expiresAt > Math.max(deadline, plus(clock.wall, seconds(least))))
+    if (!world.wentBack() && deadline !== undefined && token.expiresAt > Math.max(deadline, plus(clock.wall, seconds(least))))
       found.push(`a token of ${token.task} works past the deadline`)
   }
   for (const [key, { owner }] of server.secrets)
