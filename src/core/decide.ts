@@ -28,8 +28,8 @@ function plan(observed: Observed, now: Instant): Omit<Plan, 'decidedAt'> {
   const judged = judge(known, questions(known, now).standing)
   const standing = stand(known, judged, now)
   // an answer that is not taken as one yet is not reported as one either
-  const early = standing.kind === 'blocked' && standing.reason === 'NotJudged'
-  const judgement: Judgement = early ? { kind: 'unjudged', reason: standing.reason, message: standing.message } : judged
+  const early = standing.kind === 'ended' || (standing.kind === 'blocked' && standing.reason === 'NotJudged')
+  const judgement: Judgement = early ? { kind: 'unjudged', reason: 'NotJudged', message: standing.message } : judged
   switch (standing.kind) {
     case 'ended': {
       const completed = { ...record, completedAt: record.completedAt ?? wholeSecond(now), completion: record.completion ?? standing.reason }

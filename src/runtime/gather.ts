@@ -3,6 +3,7 @@
 
 import { findEnding } from '../core/ending.ts'
 import { questions } from '../core/judge.ts'
+import type { Uid } from '../core/names.ts'
 import type {
   CredentialFacts,
   CredentialProviderFacts,
@@ -13,6 +14,7 @@ import type {
   Observed,
   Presence,
   Task,
+  WorkloadFacts,
 } from '../core/observed.ts'
 import type { Instant } from '../lib/instant.ts'
 import type { Authorizer } from '../ports/authorizer.ts'
@@ -55,13 +57,13 @@ export function createGather(deps: GatherDeps): Gather {
     const agent = views.agents.get(`${task.namespace}/${task.spec.agent}`)
     const account = agent === undefined ? undefined : views.serviceAccounts.get(`${task.namespace}/${agent.serviceAccount}`)
     const asked = deps.asker(task)
-    const facts: Observed = {
+    const certain: Observed = {
       task,
       namespace: namespace === undefined ? 'unknown' : namespace.deleting ? 'terminating' : 'active',
-      agent: await agentFacts(task, agent),
-      serviceAccount: await accountFacts(task, agent, account),
-      workload: await workloadFacts(task),
-      olderPod: task.record.attempt === 0 ? olderPod(task) : undefined,
+      agent: { state: 'unknown' },
+      serviceAccount: { state: 'unknown' },
+      workload: task.spec.workload === undefined ? { state: 'none' } : deps.workloads.look(task.namespace, task.spec.workload),
+      olderPod: undefined,
       credentials: [],
       policyChangedAt: deps.authorizer.changedAt(task.namespace),
       policyPending: deps.policyPending(task.namespace),
@@ -69,34 +71,61 @@ export function createGather(deps: GatherDeps): Gather {
       requesterUnknown: asked.why,
       limits: deps.limits,
     }
-    // what is over is over, whatever policy would say
-    if (task.record.completion !== undefined || findEnding(facts, now) !== undefined) return facts
+    // what is over is over, whatever else there is to know: nothing is asked about it
+    if (task.record.completion !== undefined || endsForCertain(certain, now)) return certain
+    const facts: Observed = {
+      ...certain,
+      agent: await agentFacts(task, agent),
+      serviceAccount: await accountFacts(task, agent, account),
+      workload: await workloadFacts(task, certain.workload),
+      olderPod: task.record.attempt === 0 ? olderPod(task) : undefined,
+    }
+    if (findEnding(facts, now) !== undefined) return facts
     return { ...facts, credentials: credentialFacts(task, agent, namespace, asked, now) }
   }
 
+  /** Whether it ends by what needs no second look: a workload that is absent or has another UID is in doubt. */
+  function endsForCertain(observed: Observed, now: Instant): boolean {
+    const { workload } = observed
+    const bound = observed.task.record.bound.workload
+    const doubtful = workload.state === 'absent' || (workload.state === 'present' && bound !== undefined && bound !== workload.uid)
+    return findEnding(doubtful ? { ...observed, workload: { state: 'unknown' } } : observed, now) !== undefined
+  }
+
+  /** What a store shows against the record is asked for once, live: a store may be behind the record as well as ahead of it. */
+  async function settled(bound: Uid, shown: Uid | undefined, ask: () => Promise<Presence>): Promise<Presence> {
+    if (shown === bound) return { state: 'present', uid: shown }
+    const live = await ask()
+    // there is what the record says: the store has still to learn it
+    return live.state === 'present' && live.uid === bound ? { state: 'unknown' } : live
+  }
+
   async function agentFacts(task: Task, agent: Agent | undefined): Promise<Observed['agent']> {
-    if (agent !== undefined && !agent.deleting)
-      return { state: 'present', uid: agent.uid, suspended: agent.suspended, serviceAccount: agent.serviceAccount }
-    if (agent !== undefined || task.record.bound.agent === undefined) return { state: 'absent' }
-    const live = await doubt.agent(task.namespace, task.spec.agent)
-    return live.state === 'present' ? { state: 'unknown' } : live
+    const bound = task.record.bound.agent
+    if (bound !== undefined && agent?.deleting !== true) {
+      const presence = await settled(bound, agent?.uid, () => doubt.agent(task.namespace, task.spec.agent))
+      if (presence.state !== 'present') return presence
+      // replaced: the new one's other facts do not matter
+      if (presence.uid !== bound) return { state: 'present', uid: presence.uid, suspended: false, serviceAccount: '' }
+    }
+    if (agent === undefined || agent.deleting) return { state: 'absent' }
+    return { state: 'present', uid: agent.uid, suspended: agent.suspended, serviceAccount: agent.serviceAccount }
   }
 
   async function accountFacts(task: Task, agent: Agent | undefined, account: Known | undefined): Promise<Presence> {
-    if (agent === undefined) return { state: 'absent' }
-    if (account !== undefined) return account.deleting ? { state: 'absent' } : { state: 'present', uid: account.uid }
-    if (task.record.bound.serviceAccount === undefined) return { state: 'absent' }
-    const live = await doubt.serviceAccount(task.namespace, agent.serviceAccount)
-    return live.state === 'present' ? { state: 'unknown' } : live
+    const bound = task.record.bound.serviceAccount
+    if (agent === undefined || account?.deleting === true) return { state: 'absent' }
+    if (bound !== undefined) return settled(bound, account?.uid, () => doubt.serviceAccount(task.namespace, agent.serviceAccount))
+    return account === undefined ? { state: 'absent' } : { state: 'present', uid: account.uid }
   }
 
-  async function workloadFacts(task: Task): Promise<Observed['workload']> {
+  async function workloadFacts(task: Task, shown: WorkloadFacts): Promise<WorkloadFacts> {
+    const bound = task.record.bound.workload
     const ref = task.spec.workload
-    if (ref === undefined) return { state: 'none' }
-    const facts = deps.workloads.look(task.namespace, ref)
-    if (facts.state !== 'absent' || task.record.bound.workload === undefined) return facts
-    const live = await doubt.workload(task.namespace, ref)
-    return live.state === 'present' ? { state: 'unknown' } : live
+    if (ref === undefined || bound === undefined || (shown.state !== 'absent' && shown.state !== 'present')) return shown
+    if (shown.state === 'present' && shown.uid === bound) return shown
+    const presence = await settled(bound, undefined, () => doubt.workload(task.namespace, ref))
+    return presence.state === 'present' ? { ...presence, deleting: false, finished: undefined } : presence
   }
 
   /** A pod of an earlier task of this name would be given this task's credentials by its kubelet. */

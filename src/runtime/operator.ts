@@ -7,6 +7,7 @@ import type { StatusLists } from '../issuer/statuslist/statuslist.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { createDeadlines } from '../kube/deadlines.ts'
 import { createElector, type Elector, type ElectorDeps } from '../kube/elector.ts'
+import type { KubeObject } from '../kube/objects.ts'
 import { createWrites } from '../kube/patch.ts'
 import { createQueue, type Queue } from '../kube/queue.ts'
 import type { Change } from '../kube/store.ts'
@@ -91,7 +92,8 @@ export function createOperator(deps: OperatorDeps): Operator {
   const deadlines = createDeadlines<Instant>({ now: clock.now, fire: (key) => queue.add(key, 'end'), log })
   const writes = createWrites(client)
   const departed = createDeparted()
-  const triggers = createTriggers({ views, queue, departed, leads: () => elector.isLeader() })
+  let ownWrite = false
+  const triggers = createTriggers({ views, queue, departed, leads: () => elector.isLeader(), isOwnWrite: () => ownWrite })
 
   const elector = createElector({
     ...deps.election,
@@ -175,7 +177,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     meter,
     limits: deps.limits,
   })
-  const writeStatus = createWriteStatus({ client, writes, leads, absorb: (object) => void watching.tasks.reflector.absorb(object) })
+  const writeStatus = createWriteStatus({ client, writes, leads, absorb: absorbOwn })
   const reconcile = createReconcile({
     views,
     departed,
@@ -208,6 +210,12 @@ export function createOperator(deps: OperatorDeps): Operator {
     // what a list alone did not have is in doubt, and stays valid until it is known to be gone
     if (uid !== undefined && uid !== change.after?.uid && !change.inferred) statusLists.forget(uid)
     if (change.after !== undefined) statusLists.observe(change.after.uid, liveStatusRefs(change.after.record))
+  }
+
+  function absorbOwn(object: KubeObject): void {
+    ownWrite = true
+    watching.tasks.reflector.absorb(object)
+    ownWrite = false
   }
 
   function hold(): Failure | undefined {

@@ -4,6 +4,7 @@ import type { Task } from '../core/observed.ts'
 import type { Queue } from '../kube/queue.ts'
 import type { Change, StoreView } from '../kube/store.ts'
 import type { WorkPriority } from '../kube/waiting.ts'
+import { canonical } from '../lib/canonical.ts'
 import type { Departed } from './departed.ts'
 import type { Workload } from './objects/kinds.ts'
 import type { Views } from './views.ts'
@@ -13,6 +14,8 @@ export interface TriggersDeps {
   readonly queue: Pick<Queue, 'add'>
   readonly departed: Departed
   readonly leads: () => boolean
+  /** whether the change being told is the reply of an own write */
+  readonly isOwnWrite: () => boolean
 }
 
 export interface Triggers {
@@ -27,7 +30,7 @@ export interface Triggers {
   everything(priority: WorkPriority): void
 }
 
-export function createTriggers({ views, queue, departed, leads }: TriggersDeps): Triggers {
+export function createTriggers({ views, queue, departed, leads, isOwnWrite }: TriggersDeps): Triggers {
   const { tasks } = views
   const byAgent = tasks.index((task) => [`${task.namespace}/${task.spec.agent}`])
   const byNamespace = tasks.index((task) => [task.namespace])
@@ -46,7 +49,7 @@ export function createTriggers({ views, queue, departed, leads }: TriggersDeps):
   tasks.subscribe((change) => {
     // what was seen to go is the leader's business; a doubt is kept for whoever leads next
     if (change.type === 'deleted' && (leads() || change.inferred)) departed.add(change.before, change.inferred)
-    const priority = urgency(change)
+    const priority = urgency(change, isOwnWrite())
     if (priority !== undefined) queue.add(change.key, priority)
   })
   views.agents.subscribe(({ key }) => add(byAgent(key), 'end'))
@@ -77,10 +80,13 @@ export function createTriggers({ views, queue, departed, leads }: TriggersDeps):
   }
 }
 
-/** Only the operator writes status, and a pass knows what it wrote: a change of nothing else needs no pass. */
-function urgency(change: Change<Task>): WorkPriority | undefined {
+/** A pass knows what it wrote itself; a status that somebody else wrote, such as a former leader, is to be put right. */
+function urgency(change: Change<Task>, own: boolean): WorkPriority | undefined {
   const { before, after } = change
   if (after === undefined || after.deleting) return 'end'
   if (before === undefined || before.uid !== after.uid) return 'new'
-  return before.generation === after.generation ? undefined : 'end'
+  if (before.generation !== after.generation) return 'end'
+  return own || sameStatus(before, after) ? undefined : 'resync'
 }
+
+const sameStatus = (a: Task, b: Task): boolean => canonical([a.record, a.report]) === canonical([b.record, b.report])

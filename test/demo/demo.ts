@@ -21,12 +21,35 @@ const undo: (() => Promise<unknown>)[] = []
 const tell = (text: string): void => console.log(text)
 const took = (from: number): string => `${Math.round(performance.now() - from)} ms`
 
-async function cleanUp(): Promise<void> {
-  for (const step of undo.splice(0).reverse()) await step().catch((error: Error) => console.error(`could not clean up: ${error.message}`))
+let interrupted = false
+let underWay: Promise<unknown> = Promise.resolve()
+let cleaning: Promise<boolean> | undefined
+
+/** Whatever must be taken back is begun here: nothing begins after an interruption, and the clean-up waits for what has begun. */
+function begin<T>(step: () => Promise<T>): Promise<T> {
+  if (interrupted) return new Promise(() => undefined)
+  const result = step()
+  underWay = result.catch(() => undefined)
+  return result
+}
+
+/** Once, whoever asks: a Ctrl-C during it must not end it half way. Answers whether all of it went well. */
+function cleanUp(): Promise<boolean> {
+  cleaning ??= (async () => {
+    await underWay
+    let clean = true
+    for (const step of undo.splice(0).reverse())
+      await step().catch((error: Error) => {
+        clean = false
+        console.error(`could not clean up: ${error.message}`)
+      })
+    return clean
+  })()
+  return cleaning
 }
 
 async function apply(kube: KubeTestClient, file: string): Promise<void> {
-  const { code, stderr } = await kube.kubectl(['apply', '-f', join(root, file)])
+  const { code, stderr } = await begin(() => kube.kubectl(['apply', '-f', join(root, file)]))
   if (code !== 0) throw new Error(`kubectl apply -f ${file}: ${stderr}`)
 }
 
@@ -60,20 +83,23 @@ async function until(kube: KubeTestClient, task: string, reason: string): Promis
 
 /** The example resource server as a process of its own: it trusts the operator's CA as any client would, by NODE_EXTRA_CA_CERTS. */
 async function startResourceServer(kube: KubeTestClient, issuer: string): Promise<(token: string) => Promise<number>> {
-  const folder = await mkdtemp(join(tmpdir(), 'taskbound-demo-'))
-  undo.push(() => rm(folder, { recursive: true }))
   const bundle = await kube.must('GET', '/api/v1/namespaces/taskbound-system/configmaps/taskbound-issuer-ca-bundle')
-  await writeFile(join(folder, 'ca.crt'), bundle.data['ca.crt'])
-  const child: ChildProcess = spawn(process.execPath, [join(root, 'examples/resource-server/main.ts'), issuer, audience, scope, '0'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: join(folder, 'ca.crt') },
+  const child = await begin(async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'taskbound-demo-'))
+    undo.push(() => rm(folder, { recursive: true }))
+    await writeFile(join(folder, 'ca.crt'), bundle.data['ca.crt'])
+    const server: ChildProcess = spawn(process.execPath, [join(root, 'examples/resource-server/main.ts'), issuer, audience, scope, '0'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: join(folder, 'ca.crt') },
+    })
+    undo.push(async () => {
+      server.kill()
+      if (server.exitCode === null && server.signalCode === null) await once(server, 'exit')
+    })
+    return server
   })
-  undo.push(async () => {
-    child.kill()
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  })
-  const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
-  const url = /http:\/\/127\.0\.0\.1:\d+/.exec(line.toString())?.[0]
+  const [line] = await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), once(child, 'exit')])
+  const url = /http:\/\/127\.0\.0\.1:\d+/.exec(String(line))?.[0]
   if (url === undefined) throw new Error(`the resource server did not start: ${line}`)
   return async (token) => (await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status
 }
@@ -97,7 +123,14 @@ async function settled(kube: KubeTestClient): Promise<void> {
 
 /** On somebody's cluster: what is there stays, and what the demo makes goes again. */
 async function prepareGiven(kube: KubeTestClient): Promise<void> {
-  const remove = (file: string) => () => kube.kubectl(['delete', '--ignore-not-found', '--timeout=60s', '-f', join(root, file)])
+  const remove = (file: string) => async () => {
+    // Ctrl-C goes to a kubectl that runs just then too, so it is tried again
+    for (let tries = 1; ; tries++) {
+      const { code, stderr } = await kube.kubectl(['delete', '--ignore-not-found', '--timeout=60s', '-f', join(root, file)])
+      if (code === 0) return
+      if (tries === 3) throw new Error(`kubectl delete -f ${file}: ${stderr}`)
+    }
+  }
   if ((await kube.request('GET', `/api/v1/namespaces/${namespace}`)).status !== 404)
     throw new Error(`namespace ${namespace} exists; delete it first`)
   tell('CRDs and admission policies were applied to your cluster and stay there; the rest of the demo is removed at its end.')
@@ -114,11 +147,11 @@ async function demo(): Promise<void> {
   if (cluster.given) await prepareGiven(kube)
   await apply(kube, 'test/support/rbac.yaml')
   const begun = performance.now()
-  const operator: RunningOperator = await startOperator({
-    kubeconfig: cluster.kubeconfig,
-    flags: [`--status-list-ttl-seconds=${listTtlSeconds}`],
+  const operator: RunningOperator = await begin(async () => {
+    const started = await startOperator({ kubeconfig: cluster.kubeconfig, flags: [`--status-list-ttl-seconds=${listTtlSeconds}`] })
+    undo.push(() => started.stop())
+    return started
   })
-  undo.push(() => operator.stop())
   await operator.active()
   tell(`operator up and leading in ${took(begun)}; it acts as its own ServiceAccount, which may read no Secret outside its own namespace`)
   const present = await startResourceServer(kube, operator.issuer)
@@ -168,7 +201,9 @@ async function demo(): Promise<void> {
     },
     { timeoutMs: listTtlSeconds * 1000 + 5_000, everyMs: 20 },
   )
-  tell(`   the token is refused ${took(ended)} after that (a verifier may keep a status list for ${listTtlSeconds} s here)`)
+  tell(
+    `   the token is refused ${took(ended)} after the Job was seen to be over (a verifier may keep a status list for ${listTtlSeconds} s here)`,
+  )
   const completed = await until(kube, 'close-books', 'Completed')
   const revoked = await condition(kube, 'close-books', 'Revoked')
   tell(`   task close-books is ${completed.reason} (${completed.message}); Revoked is ${revoked.status}`)
@@ -178,21 +213,23 @@ async function demo(): Promise<void> {
     tell(`   ${[kind, task, credential, reason].filter(Boolean).join('  ')}`)
 }
 
-let interrupted = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // a second Ctrl-C must not end the clean-up half way and leave processes behind
+  // not `once`: a second Ctrl-C must not end the clean-up half way and leave processes behind
   process.on(signal, () => {
     if (interrupted) return
     interrupted = true
+    console.error('\nInterrupted: what was started is being stopped.')
     void cleanUp().finally(() => process.exit(130))
   })
 }
 try {
   await demo()
-  tell('\nDone. Everything that was started is stopped.')
 } catch (error) {
   if (!interrupted) console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`)
   process.exitCode = 1
-} finally {
-  if (!interrupted) await cleanUp()
+}
+if (!interrupted) {
+  const clean = await cleanUp()
+  if (!clean) process.exitCode = 1
+  else if (process.exitCode === undefined && !interrupted) tell('\nDone. Everything that was started is stopped.')
 }

@@ -2,10 +2,9 @@
 
 import { judge, questions } from '../../core/judge.ts'
 import { asUid } from '../../core/names.ts'
-import type { Failure, Observed, Task } from '../../core/observed.ts'
+import type { Failure, Observed } from '../../core/observed.ts'
 import type { Effect, IssueOrder, Outcome } from '../../core/plan.ts'
 import { stand } from '../../core/standing.ts'
-import type { KubeObject } from '../../kube/objects.ts'
 import type { Instant } from '../../lib/instant.ts'
 import { milliseconds } from '../../lib/instant.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
@@ -35,18 +34,13 @@ export async function issue(deps: IssueDeps, pass: Pass, effect: Extract<Effect,
   }
   if (!(await stillAllowed(deps, pass))) return { tag: 'denied' }
   const object = secretObject(task, effect.attempt, secretData(task, made))
-  const written = effect.tag === 'Issue' ? await createOrReplace(deps, placeOf(task), object) : await overwrite(deps, task, object)
-  if (!written.ok) return outcomeOf(written.failure)
+  const write = effect.tag === 'Issue' ? createOrReplace : replace
+  const written = await write(deps, placeOf(task), object)
+  if (!written.ok) return outcomeOf(effect, written.failure)
   const { uid, resourceVersion } = written.value.metadata
   pass.written = { uid, resourceVersion }
   const expiries = Object.fromEntries(Object.entries(made).map(([name, { expiresAt }]): [string, Instant] => [name, expiresAt]))
   return { tag: 'done', fact: { of: effect.tag, secretUid: asUid(uid), expiries } }
-}
-
-/** A Secret that somebody deleted by hand is made again. */
-async function overwrite(deps: IssueDeps, task: Task, object: object): Promise<Result<KubeObject, Refusal>> {
-  const replaced = await replace(deps, placeOf(task), object)
-  return !replaced.ok && replaced.failure.kind === 'absent' ? createOrReplace(deps, placeOf(task), object) : replaced
 }
 
 async function make(
@@ -115,7 +109,7 @@ async function stillAllowed({ views, gather, clock }: IssueDeps, pass: Pass): Pr
   return stand(observed, judge(observed, questions(observed, now).standing), now).kind === 'clear'
 }
 
-function outcomeOf(refusal: Refusal): Outcome {
+function outcomeOf({ tag }: Pick<Effect, 'tag'>, refusal: Refusal): Outcome {
   switch (refusal.kind) {
     case 'behind':
       return { tag: 'behind' }
@@ -130,6 +124,8 @@ function outcomeOf(refusal: Refusal): Outcome {
         },
       }
     case 'absent':
+      // a Secret that somebody deleted is made again by a new attempt, whose intent is recorded first
+      if (tag === 'Renew') return { tag: 'absent' }
       return { tag: 'retry', failure: { reason: 'WriteFailed', message: 'the Secret vanished while it was written' } }
     default:
       return { tag: 'retry', failure: refusal.failure }

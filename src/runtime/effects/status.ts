@@ -40,7 +40,7 @@ export function createWriteStatus({ client, writes, absorb, leads }: StatusDeps)
       return { tag: 'done' }
     }
     const { failure } = written
-    // a `test` that does not hold is a 422 about the patch
+    // a `test` of a JSON patch that does not hold
     if (isConflict(failure) || isNotFound(failure) || isFailedTest(failure)) return { tag: 'lost' }
     return { tag: 'retry', failure: { reason: 'WriteFailed', message: `the status could not be written: ${describeError(failure)}` } }
   }
@@ -99,4 +99,5 @@ export function createWriteStatus({ client, writes, absorb, leads }: StatusDeps)
   }
 }
 
-const isFailedTest = (error: ApiError): boolean => error.kind === 'http' && error.status === 422 && error.message.includes('test')
+const isFailedTest = (error: ApiError): boolean =>
+  error.kind === 'http' && error.status === 422 && error.message.startsWith('the server rejected our request')

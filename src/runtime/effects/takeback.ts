@@ -16,7 +16,9 @@ export interface TakeBackDeps extends SecretWriter {
 }
 
 /** `recorded`: the status was written after all. */
-export type TakeBack = (pass: Pass, settled: Settled) => Promise<'recorded' | 'taken back' | 'nothing written'>
+export type TakeBack = (pass: Pass, settled: Settled) => Promise<'recorded' | 'taken back' | 'unknown' | 'nothing written'>
+
+const reads = 3
 
 export function createTakeBack({ client, writes, writeStatus }: TakeBackDeps): TakeBack {
   return async (pass, settled) => {
@@ -24,25 +26,23 @@ export function createTakeBack({ client, writes, writeStatus }: TakeBackDeps): T
     const { task } = pass.observed
     if (written === undefined) return 'nothing written'
     const path = pathOf(tasksResource, { namespace: task.namespace, name: task.name })
-    const live = await client.request<KubeObject>({ method: 'GET', path, priority: 'end' })
-    if (live.ok) {
-      const now = readTask(live.value.body)
+    let live = await client.request<KubeObject>({ method: 'GET', path, priority: 'end' })
+    for (let attempt = 1; !live.ok && !isNotFound(live.failure) && attempt < reads; attempt += 1) {
+      live = await client.request<KubeObject>({ method: 'GET', path, priority: 'end' })
+    }
+    // not known whose it is: the open intent, or the attempt that the fence refuses, has the next pass sort it out
+    if (!live.ok && !isNotFound(live.failure)) return 'unknown'
+    const now = live.ok ? readTask(live.value.body) : undefined
+    if (live.ok && now?.uid === task.uid) {
       // the write arrived, and only its answer was lost
-      const { secret } = now?.record ?? {}
-      if (now?.uid === task.uid && secret?.uid === written.uid && secret.attempt === settled.record.attempt) return 'recorded'
-      const ours =
-        now !== undefined &&
-        now.uid === task.uid &&
-        now.record.attempt === pass.stored.record.attempt &&
-        now.record.completedAt === undefined
+      const { secret } = now.record
+      if (secret?.uid === written.uid && secret.attempt === settled.record.attempt) return 'recorded'
+      const ours = now.record.attempt === pass.stored.record.attempt && now.record.completedAt === undefined
       if (ours && !now.deleting) {
         pass.stored = { record: now.record, report: now.report, resourceVersion: live.value.body.metadata.resourceVersion }
-        const again = await writeStatus(pass, settled.record, settled.report)
-        if (again.tag === 'done') return 'recorded'
+        // a write without an answer may still land, so the Secret stays; its intent is open
+        return (await writeStatus(pass, settled.record, settled.report)).tag === 'done' ? 'recorded' : 'unknown'
       }
-    } else if (!isNotFound(live.failure)) {
-      // not known whose it is: the open intent, or the attempt that the fence refuses, has the next pass sort it out
-      return 'taken back'
     }
     await writes.remove(placeOf(task), written, { priority: 'end' })
     return 'taken back'

@@ -70,4 +70,6 @@ export const interleavings: readonly (readonly [Scenario, number])[] = [
   ],
   // a pass during which the renewal fell due
   [scene(work(0, 3), { do: 'pass time', seconds: 500 }, { do: 'jump', seconds: 400 }, work(0, 9)), 0],
+  // a leader that was paused before it made the Secret makes it after its successor has ended the task
+  [scene(work(0, 2), act('cancel'), seize(1), work(1, 9), work(0, 9)), 0],
 ]
