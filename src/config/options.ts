@@ -132,7 +132,7 @@ export const options = {
     flag: 'status-list-ttl-seconds',
     value: 'SECONDS',
     fallback: '15',
-    help: 'How long a verifier may keep a token status list: the longest time a revoked token still looks valid to it.',
+    help: 'How long a verifier may keep a token status list, and a revoked token look valid to it; at a failover up to a minute more.',
     parse: secondsWithin(5, 60),
   },
   policySettle: {

@@ -4,6 +4,8 @@ import type { Duration } from '../lib/instant.ts'
 export interface Meter {
   decision(outcome: 'allow' | 'deny', reason: string): void
   evaluation(took: Duration): void
+  /** Policies in Audit mode would have changed an answer to this outcome. */
+  wouldBe(outcome: string): void
   issued(provider: string, result: 'success' | 'failure', took: Duration): void
   renewed(provider: string, result: 'success' | 'failure', took: Duration): void
   /** @param overrun revocation confirmed minus task ended */

@@ -4,14 +4,16 @@
 
 import { canonical } from '../lib/canonical.ts'
 import { milliseconds } from '../lib/instant.ts'
-import type { Answer, AuthorizationRequest, Authorizer } from '../ports/authorizer.ts'
+import type { Answer, AuditDifference, AuthorizationRequest, Authorizer } from '../ports/authorizer.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
 
 export interface AnswersDeps {
   readonly authorizer: Authorizer
   readonly clock: Pick<Clock, 'monotonic'>
-  readonly meter: Pick<Meter, 'evaluation'>
+  readonly meter: Pick<Meter, 'evaluation' | 'wouldBe'>
+  readonly log: Pick<Log, 'info'>
 }
 
 export interface Answers {
@@ -21,9 +23,21 @@ export interface Answers {
 /** More than what is in work at a time. */
 const remembered = 512
 
-export function createAnswers({ authorizer, clock, meter }: AnswersDeps): Answers {
+export function createAnswers({ authorizer, clock, meter, log }: AnswersDeps): Answers {
   const known = new Map<string, Answer>()
   let revision = authorizer.revision()
+  /** A policy in Audit mode changes nothing; what it would have changed is counted and logged. */
+  function tell({ agent, provider, action }: AuthorizationRequest, { outcome, policies }: AuditDifference): void {
+    meter.wouldBe(outcome)
+    log.info('policies in Audit mode would have changed an answer', {
+      agent: `${agent.namespace}/${agent.name}`,
+      provider: provider.name,
+      action,
+      outcome,
+      policies: policies.map(({ id }) => id),
+    })
+  }
+
   return {
     ask(request) {
       if (revision !== authorizer.revision()) {
@@ -36,6 +50,7 @@ export function createAnswers({ authorizer, clock, meter }: AnswersDeps): Answer
       const started = clock.monotonic()
       const answer = authorizer.authorize(request)
       meter.evaluation(milliseconds(clock.monotonic() - started))
+      if (answer.audit !== undefined) tell(request, answer.audit)
       if (!answer.readsNow) known.set(question, answer)
       const [oldest] = known.keys()
       if (known.size > remembered && oldest !== undefined) known.delete(oldest)

@@ -19,6 +19,7 @@ import type {
 import type { Instant } from '../lib/instant.ts'
 import type { Authorizer } from '../ports/authorizer.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
 import type { Provider } from '../ports/provider.ts'
 import { createAnswers } from './answers.ts'
@@ -41,7 +42,8 @@ export interface GatherDeps {
   readonly asker: (task: Task) => Asker
   readonly hold: () => Failure | undefined
   readonly clock: Clock
-  readonly meter: Pick<Meter, 'evaluation'>
+  readonly meter: Pick<Meter, 'evaluation' | 'wouldBe'>
+  readonly log: Pick<Log, 'info'>
   readonly limits: Limits
 }
 

@@ -175,6 +175,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     hold,
     clock,
     meter,
+    log,
     limits: deps.limits,
   })
   const writeStatus = createWriteStatus({ client, writes, leads, absorb: absorbOwn })

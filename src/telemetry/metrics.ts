@@ -84,6 +84,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'Time that one evaluation of policy took, in seconds.',
     buckets.evaluation,
   )
+  const wouldBe = counter(
+    'taskbound_policy_audit_differences_total',
+    'Answers that policies in Audit mode would have changed, by what they would be.',
+    'outcome',
+  )
   const passes = counter('taskbound_reconcile_total', 'Passes over one task.', 'result')
   const passTime = histogram('taskbound_reconcile_duration_seconds', 'Time that one pass over one task took, in seconds.', buckets.pass)
   const requests = counter(
@@ -114,6 +119,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   return {
     decision: (decision, reason) => decisions.inc({ decision, reason: Object.hasOwn(reasons, reason) ? reason : other }),
     evaluation: (took) => evaluation.observe(inSeconds(took)),
+    wouldBe: (outcome) => wouldBe.inc({ outcome }),
     issued: (name, result, took) => issue.observe({ provider: provider(name), result }, inSeconds(took)),
     renewed: (name, result, took) => renew.observe({ provider: provider(name), result }, inSeconds(took)),
     revoked: (name, length) => overrun.observe({ provider: provider(name) }, inSeconds(length)),

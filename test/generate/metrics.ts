@@ -24,6 +24,7 @@ async function sample(): Promise<string> {
   })
   metrics.decision('allow', 'Allowed')
   metrics.evaluation(second)
+  metrics.wouldBe('forbid')
   metrics.issued('p', 'success', second)
   metrics.renewed('p', 'success', second)
   metrics.revoked('p', second)

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { at, milliseconds, seconds } from '../../src/lib/instant.ts'
-import type { Answer, AuthorizationRequest, Authorizer } from '../../src/ports/authorizer.ts'
+import type { Answer, AuditDifference, AuthorizationRequest, Authorizer } from '../../src/ports/authorizer.ts'
 import { createAnswers } from '../../src/runtime/answers.ts'
 
 const request = (over: Partial<AuthorizationRequest> = {}): AuthorizationRequest => ({
@@ -38,9 +38,10 @@ const request = (over: Partial<AuthorizationRequest> = {}): AuthorizationRequest
   ...over,
 })
 
-function world(readsNow = false) {
+function world(readsNow = false, audit: AuditDifference | undefined = undefined) {
   const state = { asked: 0, revision: 0 }
-  const answer: Answer = { outcome: 'allow', policies: [], errors: [], digest: 'd', readsNow, permitted: true, audit: undefined }
+  const told: string[] = []
+  const answer: Answer = { outcome: 'allow', policies: [], errors: [], digest: 'd', readsNow, permitted: true, audit }
   const authorizer: Authorizer = {
     authorize() {
       state.asked += 1
@@ -51,7 +52,13 @@ function world(readsNow = false) {
   }
   return {
     state,
-    answers: createAnswers({ authorizer, clock: { monotonic: () => milliseconds(0) }, meter: { evaluation: () => undefined } }),
+    told,
+    answers: createAnswers({
+      authorizer,
+      clock: { monotonic: () => milliseconds(0) },
+      meter: { evaluation: () => undefined, wouldBe: (outcome) => void told.push(`counted ${outcome}`) },
+      log: { info: (message, fields) => void told.push(`${message}: ${String(fields?.['policies'])}`) },
+    }),
   }
 }
 
@@ -94,4 +101,11 @@ test('it remembers only so much', () => {
   for (let i = 0; i < 1000; i += 1) answers.ask(request({ audience: `a${i}` }))
   answers.ask(request({ audience: 'a0' }))
   expect(state.asked).toBe(1001)
+})
+
+test('what policies in Audit mode would have changed is counted and logged, and changes nothing', () => {
+  const policies = [{ id: 'ClusterAgentPolicy/rails/no', message: undefined, scope: 'Cluster', source: 'rails' }] as const
+  const { told, answers } = world(false, { outcome: 'forbid', policies, errors: [] })
+  expect(answers.ask(request()).outcome).toBe('allow')
+  expect(told).toEqual(['counted forbid', 'policies in Audit mode would have changed an answer: ClusterAgentPolicy/rails/no'])
 })

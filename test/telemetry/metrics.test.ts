@@ -35,6 +35,7 @@ const task = (namespace: string, credentials: CredentialRow[], state = 'Active')
 function useAll(metrics: Metrics): void {
   metrics.decision('deny', 'NoPolicyMatched')
   metrics.evaluation(milliseconds(1))
+  metrics.wouldBe('forbid')
   metrics.issued('corp', 'success', milliseconds(7))
   metrics.renewed('corp', 'failure', milliseconds(7))
   metrics.revoked('corp', milliseconds(40))
@@ -65,7 +66,7 @@ test('every metric has help, a name that promtool accepts, and only bounded labe
   const labels = new Set([...text.matchAll(/[{,]([a-z_]+)="/g)].map(([, label]) => label))
   expect([...labels].sort()).toEqual(
     [
-      ...['code', 'decision', 'le', 'namespace', 'node_version', 'priority', 'provider', 'reason', 'resource', 'result'],
+      ...['code', 'decision', 'le', 'namespace', 'node_version', 'outcome', 'priority', 'provider', 'reason', 'resource', 'result'],
       ...['revision', 'state', 'verb', 'version', 'within'],
     ].sort(),
   )
