@@ -7,26 +7,34 @@ import type { Endpoint } from '../cluster/requester.ts'
 
 export interface Driver {
   /** Answers the parsed body; anything but 2xx is an error. */
-  call(
-    method: string,
-    path: string,
-    body?: unknown,
-    options?: { readonly type?: string; readonly as?: string },
-  ): Promise<{ metadata: Metadata }>
+  call(method: string, path: string, body?: unknown, options?: { readonly type?: string; readonly as?: string }): Promise<Answer>
+  /** Watches a collection from now on; the answer ends it. */
+  follow(path: string, take: (type: string, object: Answer, at: number) => void): Promise<() => void>
   /** Follows the Secrets of a namespace: when each was first seen with data, and when it was gone. */
   watch(namespace: string): Promise<Seen>
   close(): void
 }
 
-interface Metadata {
+export interface Answer {
+  readonly metadata: Metadata
+  readonly status?: Readonly<Record<string, unknown>>
+  readonly data?: Readonly<Record<string, string>>
+}
+
+export interface Metadata {
   readonly name: string
   readonly uid: string
   readonly resourceVersion: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly ownerReferences?: readonly object[]
 }
 
 export interface Seen {
   readonly made: Map<string, number>
   readonly gone: Map<string, number>
+  /** Resolves once a Secret was seen, at once when it was already. */
+  wait(which: 'made' | 'gone', name: string): Promise<void>
   stop(): void
 }
 
@@ -64,31 +72,45 @@ export function createDriver({ server, ca, certificate, key }: Endpoint): Driver
     await once(stream, 'end')
     const text = Buffer.concat(chunks).toString()
     if (status < 200 || status > 299) throw new Error(`${method} ${path}: ${status} ${text.slice(0, 300)}`)
-    return JSON.parse(text) as { metadata: Metadata }
+    return JSON.parse(text) as Answer
+  }
+
+  const follow: Driver['follow'] = async (path, take) => {
+    const { metadata } = await call('GET', `${path}?limit=1`)
+    const own = open()
+    watching.push(own)
+    const stream = own.request({ ':path': `${path}?watch=1&resourceVersion=${metadata.resourceVersion}`, accept: 'application/json' })
+    let rest = ''
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      const at = performance.now()
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        const { type, object } = JSON.parse(line) as { type: string; object: Answer }
+        take(type, object, at)
+      }
+    })
+    return () => own.destroy()
   }
 
   return {
     call,
+    follow,
     async watch(namespace) {
-      const path = `/api/v1/namespaces/${namespace}/secrets`
-      const { metadata } = await call('GET', `${path}?limit=1`)
-      const own = open()
-      watching.push(own)
-      const stream = own.request({ ':path': `${path}?watch=1&resourceVersion=${metadata.resourceVersion}`, accept: 'application/json' })
       const seen = { made: new Map<string, number>(), gone: new Map<string, number>() }
-      let rest = ''
-      stream.setEncoding('utf8').on('data', (chunk: string) => {
-        const at = performance.now()
-        const lines = (rest + chunk).split('\n')
-        rest = lines.pop() ?? ''
-        for (const line of lines) {
-          const { type, object } = JSON.parse(line) as { type: string; object: { metadata: Metadata; data?: object } }
-          const { name } = object.metadata
-          if (type === 'DELETED') seen.gone.set(name, at)
-          else if (!seen.made.has(name) && object.data !== undefined) seen.made.set(name, at)
-        }
+      const waiting = new Map<string, () => void>()
+      const note = (which: 'made' | 'gone', name: string, at: number): void => {
+        if (seen[which].has(name)) return
+        seen[which].set(name, at)
+        waiting.get(`${which} ${name}`)?.()
+      }
+      const stop = await follow(`/api/v1/namespaces/${namespace}/secrets`, (type, { metadata, data }, at) => {
+        if (type === 'DELETED') note('gone', metadata.name, at)
+        else if (data !== undefined) note('made', metadata.name, at)
       })
-      return { ...seen, stop: () => own.destroy() }
+      const wait: Seen['wait'] = (which, name) =>
+        seen[which].has(name) ? Promise.resolve() : new Promise((resolve) => waiting.set(`${which} ${name}`, resolve))
+      return { ...seen, wait, stop }
     },
     close() {
       session.close()
