@@ -5,6 +5,7 @@ import { type Duration, type Instant, plus, wholeSecond } from '../lib/instant.t
 import { report } from './conditions.ts'
 import { spread, withdrawTries } from './decide.ts'
 import { renewal, wakeAt } from './lifetime.ts'
+import { secretName } from './names.ts'
 import type { CredentialRecord, Failure, Observed, Report, TaskRecord } from './observed.ts'
 import type { Outcome, Performed, Plan } from './plan.ts'
 import { isAlive, phase, wasDelivered } from './record.ts'
@@ -68,7 +69,7 @@ function fold(observed: Observed, record: TaskRecord, { effect, outcome }: Perfo
         const renewAt = renewal(effect.issuedAt, expiresAt, record.deadlineAt, spread(observed.task.uid))
         return { ...c, attempt: effect.attempt, issuedAt: effect.issuedAt, expiresAt, renewAt }
       })
-      const secret = { name: `taskbound-${observed.task.name}`, uid: fact.secretUid, attempt: effect.attempt }
+      const secret = { name: secretName(observed.task.name), uid: fact.secretUid, attempt: effect.attempt }
       return { ...record, attempt: effect.attempt, secret, credentials }
     }
     case 'Withdraw':
