@@ -29,6 +29,17 @@ export interface CredentialRequest {
   readonly ttl: Duration
 }
 
+/**
+ * The ledger row under which one credential outside the cluster is made: it is written before anything is asked of the source, and
+ * from it alone the credential can be found and killed.
+ */
+export interface Lease {
+  /** the name that it has at its source: `tb`, the installation, then task, credential and attempt; 38 characters of [a-z0-9] */
+  readonly handle: string
+  /** nothing may come to be under this handle after this time; a source with a clock of its own is asked to refuse later */
+  readonly effectBy: Instant
+}
+
 /** All that one issue or renewal may know. Facts of the task, never another task's. */
 export interface Order {
   readonly task: TaskKey
@@ -45,11 +56,15 @@ export interface Order {
   readonly attempt: number
   readonly issuedAt: Instant
   readonly expiresAt: Instant
+  /** by the monotonic clock, milliseconds: nothing is sent outside after it; `Infinity` for a provider without an outside */
+  readonly deadline: number
 }
 
 /** What must be recorded before anything is issued; its public part goes into the task's status. */
 export interface Reservation {
   readonly statusList?: StatusRef
+  /** given by the ledger, not by `reserve`, to a provider that has an `outside` */
+  readonly lease?: Lease
 }
 
 /** Fields of one credential. The single-value field is called `token` in `primary`. */
@@ -60,9 +75,31 @@ export interface Issued {
   readonly expiresAt: Instant
 }
 
+/**
+ * What a provider adds whose credentials exist outside the cluster. Each of them has a row in the ledger, and a handle that is used once.
+ * Its `issue` sends nothing after the monotonic `deadline` below, and makes nothing where the handle was killed before.
+ * Its `revoke` finds by handle, kills, and answers `ok` only when what the handle names can work no more and can never come to be: where
+ * names are ours it occupies the handle, else it goes on failing until `effectBy` plus `settling` is over.
+ */
+export interface Outside<Params> {
+  /** how long after `effectBy` something that was sent in time may still come to be */
+  readonly settling: Duration
+  /** `InPlace`: a renewal prolongs what the handle names, with the same fields. `Successor`: it makes another under a new handle. */
+  readonly renewal: 'InPlace' | 'Successor'
+  /**
+   * Removes what is left of a dead handle, at the source. Never called before `effectBy` plus `settling`. `ok` means that the source has
+   * nothing left of that name. It may go on failing without anything being alive.
+   */
+  clean(params: Params, handle: string): Promise<Result<undefined, Failure>>
+  /** Every handle at the source that begins with `prefix`, dead ones too. `undefined` where a source cannot be asked. */
+  list(params: Params, prefix: string): Promise<Result<readonly string[] | undefined, Failure>>
+}
+
 /** `Params` is the provider's typed block of the custom resource. Every method may be called again with the same input. */
 export interface Provider<Params> {
   readonly type: string
+  /** present where what it issues exists outside the cluster */
+  readonly outside?: Outside<Params>
   /** From the spec alone. Pure. */
   promises(params: Params): Promises
   /** Whether the object may be used at all; a failure becomes its `Ready=False`. Pure for providers without an outside. */

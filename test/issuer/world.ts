@@ -55,6 +55,7 @@ export function makeOrder(change: Partial<Order> = {}): Order {
     attempt: 1,
     issuedAt: start,
     expiresAt: plus(start, seconds(600)),
+    deadline: Number.POSITIVE_INFINITY,
     ...change,
   }
 }

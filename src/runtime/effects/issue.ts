@@ -96,6 +96,7 @@ function order(
     attempt,
     issuedAt,
     expiresAt: wanted.expiresAt,
+    deadline: Number.POSITIVE_INFINITY,
   }
 }
 
