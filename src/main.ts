@@ -4,6 +4,7 @@
 import { isIP } from 'node:net'
 import { asksForHelp, helpText, parseSettings, type Settings } from './config/settings.ts'
 import { systemClock as clock, systemEntropy as entropy } from './config/system.ts'
+import { handlePrefix } from './core/lease.ts'
 import { type Certificate, createCertificate } from './http/certificate.ts'
 import { healthRoutes } from './http/health.ts'
 import { metricsRoute } from './http/metrics.ts'
@@ -18,7 +19,8 @@ import { jwtSvidClaims } from './issuer/profiles/jwt-svid.ts'
 import { createStatusLists, defaultStatusListSettings } from './issuer/statuslist/statuslist.ts'
 import { createKubeClient, type KubeClient } from './kube/client.ts'
 import { loadKubeConfig } from './kube/config.ts'
-import { isAlreadyExists } from './kube/errors.ts'
+import { describeError, isAlreadyExists } from './kube/errors.ts'
+import { type KubeObject, pathOf } from './kube/objects.ts'
 import { seconds } from './lib/instant.ts'
 import { ok, type Result } from './lib/result.ts'
 import { createPolicyEngine } from './policy/engine.ts'
@@ -98,6 +100,14 @@ async function buildCertificate(settings: Settings, client: KubeClient): Promise
   return certificate
 }
 
+/** What all handles of this installation begin with: it follows from the cluster and the operator's namespace, so a reinstallation has the same. */
+async function findHandlePrefix(settings: Settings, client: KubeClient): Promise<string> {
+  const path = pathOf({ group: '', version: 'v1', plural: 'namespaces' }, { name: 'kube-system' })
+  const found = await client.request<KubeObject>({ method: 'GET', path })
+  if (!found.ok) throw new CannotStart(`the namespace \`kube-system\` cannot be read: ${describeError(found.failure)}`)
+  return handlePrefix(found.value.body.metadata.uid, settings.namespace)
+}
+
 /** Keys, status lists and the provider that issues under them. `operator` is asked late: it is built after. */
 async function buildIssuer(
   settings: Settings,
@@ -146,6 +156,7 @@ async function run(settings: Settings): Promise<void> {
   const journal = buildJournal(settings, client, metrics, log)
   const certificate = await buildCertificate(settings, client)
   const issuer = await buildIssuer(settings, client, certificate, () => operator)
+  const prefix = await findHandlePrefix(settings, client)
 
   const tls = certificate === undefined ? {} : { tls: certificate.tls() }
   const issuerServer = createHttpServer({ name: 'issuer', ...at(settings.issuer.listen), routes: issuer.routes, log, ...tls })
@@ -162,7 +173,9 @@ async function run(settings: Settings): Promise<void> {
     engine: createPolicyEngine({ clock }),
     registry: createRegistry([issuer.jwt]),
     statusLists: issuer.statusLists,
-    vouched: createDocument(client, settings.namespace, names.vouched),
+    document: (name) => createDocument(client, settings.namespace, name),
+    handlePrefix: prefix,
+    ledgerLimit: settings.ledgerLimit,
     election: {
       namespace: settings.namespace,
       name: 'taskbound',

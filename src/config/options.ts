@@ -184,6 +184,13 @@ export const options = {
     help: 'Tasks that are worked on at the same time.',
     parse: integer(1, 1024),
   },
+  ledgerLimit: {
+    flag: 'ledger-limit',
+    value: 'COUNT',
+    fallback: '1000',
+    help: 'Credentials outside the cluster that one namespace may have at one provider without all of them being known to be dead.',
+    parse: integer(1, 100_000),
+  },
   inFlight: {
     flag: 'in-flight',
     value: 'COUNT',

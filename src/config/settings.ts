@@ -40,6 +40,8 @@ export interface Settings {
   readonly watchNamespaces: readonly string[]
   readonly election: { readonly leaseDuration: Duration; readonly renewDeadline: Duration; readonly retryPeriod: Duration }
   readonly concurrency: number
+  /** the most open rows of one namespace at one provider */
+  readonly ledgerLimit: number
   readonly inFlight: number
   readonly logLevel: LogLevel
   /** `undefined` means standard output */
@@ -188,6 +190,7 @@ export function parseSettings(
       watchNamespaces: values.watchNamespaces ?? [],
       election: { leaseDuration: values.leaseDuration, renewDeadline: values.renewDeadline, retryPeriod: values.retryPeriod },
       concurrency: values.concurrency,
+      ledgerLimit: values.ledgerLimit,
       inFlight: values.inFlight,
       logLevel: values.logLevel,
       auditFile: values.auditFile,

@@ -4,7 +4,7 @@
 import type { Reason } from '../api/reasons.ts'
 import { earliest, formatTime, type Instant, wholeSecond } from '../lib/instant.ts'
 import { unreachable } from '../lib/unreachable.ts'
-import type { Condition, ConditionType, Failure, Observed, Report, TaskRecord } from './observed.ts'
+import type { Condition, ConditionType, Failure, LeaseFacts, Observed, Report, TaskRecord } from './observed.ts'
 import type { Judgement, Plan } from './plan.ts'
 import { isAlive, isLive, lastExpiry, phase } from './record.ts'
 
@@ -20,7 +20,7 @@ export function report(observed: Observed, plan: Plan, record: TaskRecord, failu
     Ready: ready(plan, record, failure, now),
     Authorized: judged(plan.judgement),
     Issued: issued(plan, record, failure, now),
-    Revoked: revoked(plan, record, failure, now),
+    Revoked: revoked(observed, plan, record, failure, now),
     Complete: final(plan, true),
     Failed: final(plan, false),
   }
@@ -94,21 +94,30 @@ function issued({ standing }: Plan, record: TaskRecord, failure: Failure | undef
   }
 }
 
-function revoked({ standing }: Plan, record: TaskRecord, failure: Failure | undefined, now: Instant): Draft {
+function revoked({ leases }: Observed, { standing }: Plan, record: TaskRecord, failure: Failure | undefined, now: Instant): Draft {
   const over = standing.kind === 'ended' || standing.kind === 'stopped'
   if (record.attempt === 0) return { status: over ? 'True' : 'Unknown', reason: 'NothingIssued', message: '' }
   if (!over) return { status: 'False', reason: 'StillLive', message: '' }
-  if (phase(record) !== 'none' || record.credentials.some((c) => isAlive(c, now)))
+  if (phase(record) !== 'none' || leases.some(outstanding(record)) || record.credentials.some((c) => isAlive(c, now)))
     return {
       status: 'False',
       reason: 'RevocationUnconfirmed',
       message: `${failure?.message ?? 'not confirmed yet'}; it is tried until it is`,
     }
+  const givenUp = leases.find(({ open }) => !open)
+  if (givenUp !== undefined)
+    return { status: 'False', reason: 'Irrevocable', message: `credential \`${givenUp.credential}\`: ${givenUp.message ?? ''}` }
   const dies = lastExpiry(record, now)
   if (dies !== undefined)
     return { status: 'False', reason: 'ExpiresAt', message: `what cannot be revoked at its source dies at ${formatTime(dies)}` }
   return { status: 'True', reason: 'AllRevoked', message: '' }
 }
+
+/** Open, and not closed in this very pass. */
+const outstanding =
+  ({ credentials }: TaskRecord) =>
+  ({ handle, open }: LeaseFacts): boolean =>
+    open && !credentials.some((c) => c.handle === handle && c.revokedAt !== undefined)
 
 function final({ standing }: Plan, wantsSuccess: boolean): Draft {
   if (standing.kind !== 'ended') return { status: 'False', reason: 'NotFinished', message: '' }

@@ -49,7 +49,10 @@ function plan(observed: Observed, now: Instant): Omit<Plan, 'decidedAt'> {
 }
 
 /** Nothing works here: a new attempt with everything new. What an open intent may have left behind is overwritten or refused. */
-function activate({ task, credentials }: Observed, now: Instant): readonly Effect[] {
+function activate({ task, credentials, leases }: Observed, now: Instant): readonly Effect[] {
+  // never adopted, never guessed about: what an earlier attempt may have made outside dies before the next one begins
+  const open = leases.filter((lease) => lease.open)
+  if (open.length > 0) return open.map((lease): Effect => ({ tag: 'RevokeLease', lease }))
   const { record } = task
   const attempt = record.attempt + 1
   const issuedAt = wholeSecond(now)
@@ -63,6 +66,7 @@ function activate({ task, credentials }: Observed, now: Instant): readonly Effec
         provider: { ...spec.provider, uid: provider.uid, type: provider.type },
         attempt,
         statusList: undefined,
+        handle: undefined,
         issuedAt,
         expiresAt,
         renewAt: renewal(issuedAt, expiresAt, record.deadlineAt, spread(task.uid)),
@@ -105,7 +109,7 @@ function stop({ task, ...rest }: Observed, now: Instant): readonly Effect[] {
 }
 
 /** The Secret first, then every source. Repeated until all is confirmed; an expired credential needs no revocation. */
-function withdraw({ task }: Observed, now: Instant): readonly Effect[] {
+function withdraw({ task, leases }: Observed, now: Instant): readonly Effect[] {
   const { record } = task
   const { attempt } = record
   const stage = phase(record)
@@ -113,15 +117,20 @@ function withdraw({ task }: Observed, now: Instant): readonly Effect[] {
   const uid = stage === 'delivered' ? record.secret?.uid : undefined
   const gone: Effect[] = stage === 'none' ? [] : [{ tag: 'Withdraw', secret: secretName(task.name), uid, attempt }]
   const alive = record.credentials.filter((c) => isAlive(c, now))
-  return [...gone, ...alive.map((credential): Effect => ({ tag: 'Revoke', credential }))]
+  const strays = leases.filter(({ handle, open }) => open && !alive.some((c) => c.handle === handle))
+  return [
+    ...gone,
+    ...alive.map((credential): Effect => ({ tag: 'Revoke', credential })),
+    ...strays.map((lease): Effect => ({ tag: 'RevokeLease', lease })),
+  ]
 }
 
 /** Only once nothing is left to do for it, and its time after the end is over. */
-function remove({ task }: Observed, record: TaskRecord, now: Instant): readonly Effect[] {
+function remove({ task, leases }: Observed, record: TaskRecord, now: Instant): readonly Effect[] {
   const ttl = task.spec.ttlAfterFinished
   if (ttl === undefined || task.gone || task.deleting || task.record.completedAt === undefined || record.completedAt === undefined)
     return []
-  const settled = phase(record) === 'none' && !record.credentials.some((c) => isAlive(c, now))
+  const settled = phase(record) === 'none' && !leases.some(({ open }) => open) && !record.credentials.some((c) => isAlive(c, now))
   return settled && now >= plus(record.completedAt, ttl) ? [{ tag: 'DeleteTask', uid: task.uid }] : []
 }
 

@@ -68,6 +68,8 @@ export interface CredentialRecord {
   readonly provider: ProviderRef & { readonly uid: Uid; readonly type: string }
   readonly attempt: number
   readonly statusList: { readonly uri: string; readonly index: number } | undefined
+  /** its name at a source outside of the cluster, and of its row in the ledger */
+  readonly handle: string | undefined
   readonly issuedAt: Instant
   readonly expiresAt: Instant
   /** when to renew; absent where it lives to the task's deadline anyway */
@@ -188,6 +190,16 @@ export type CredentialProviderFacts =
       readonly maxTtl: Duration
     }
 
+/** A row of the ledger under which something may be alive, as its task sees it. */
+export interface LeaseFacts {
+  readonly handle: string
+  readonly credential: string
+  /** false where an administrator gave it up: nobody tries any more, and nobody knows */
+  readonly open: boolean
+  /** why it is not dead */
+  readonly message: string | undefined
+}
+
 /** Cedar's answer to one question about one credential. */
 export interface Decision {
   readonly outcome: 'allow' | 'forbid' | 'noPermit' | 'error' | 'invalidPolicy'
@@ -225,6 +237,8 @@ export interface Observed {
   /** name of a living pod that carries the task's label and is older than the task */
   readonly olderPod: string | undefined
   readonly credentials: readonly CredentialFacts[]
+  /** what may still be alive outside the cluster because of this task, of whatever attempt */
+  readonly leases: readonly LeaseFacts[]
   /** when the policies that apply here last changed */
   readonly policyChangedAt: Instant
   /** a policy that applies here was seen and is not in force yet, so the want of a permit may be over in a moment */

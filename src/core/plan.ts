@@ -3,7 +3,7 @@
 import type { Reason } from '../api/reasons.ts'
 import type { Instant } from '../lib/instant.ts'
 import type { Uid } from './names.ts'
-import type { CredentialRecord, Failure, ProviderRef, TaskRecord } from './observed.ts'
+import type { CredentialRecord, Failure, LeaseFacts, ProviderRef, TaskRecord } from './observed.ts'
 
 /** One credential to make. */
 export interface IssueOrder {
@@ -26,13 +26,15 @@ export type Effect =
   | { readonly tag: 'Withdraw'; readonly secret: string; readonly uid: Uid | undefined; readonly attempt: number }
   /** Kill one credential at its source. */
   | { readonly tag: 'Revoke'; readonly credential: CredentialRecord }
+  /** The same for what a row of the ledger names, whether or not the record knows of it. */
+  | { readonly tag: 'RevokeLease'; readonly lease: LeaseFacts }
   /** Delete the task itself: its time after the end is over. */
   | { readonly tag: 'DeleteTask'; readonly uid: Uid }
 
 /**
  * What became of an effect. `lost`: a compare-and-set found that somebody else had written; gather again.
  * `behind`: the stored Secret has this attempt or a later one. `absent`: a renewal found no Secret to replace. `retry`: it failed and may work later.
- * `stalled`: it cannot work until something outside changes.
+ * `stalled`: it cannot work until something outside changes. `pending`: the ledger has taken it over, and tells when it is done.
  */
 export type Outcome =
   | { readonly tag: 'done'; readonly fact: Fact }
@@ -42,11 +44,12 @@ export type Outcome =
   | { readonly tag: 'denied' }
   | { readonly tag: 'retry'; readonly failure: Failure }
   | { readonly tag: 'stalled'; readonly failure: Failure }
+  | { readonly tag: 'pending'; readonly failure: Failure }
 
 export type Fact =
   | { readonly of: 'RecordIntent'; readonly record: TaskRecord }
   | { readonly of: 'Issue' | 'Renew'; readonly secretUid: Uid; readonly expiries: Readonly<Record<string, Instant>> }
-  | { readonly of: 'Withdraw' | 'Revoke' | 'DeleteTask' }
+  | { readonly of: 'Withdraw' | 'Revoke' | 'RevokeLease' | 'DeleteTask' }
 
 export interface Performed {
   readonly effect: Effect

@@ -15,12 +15,16 @@ export function phase(record: TaskRecord): Phase {
 }
 
 /** Neither revoked nor expired: whoever has it can use it. */
-export const isAlive = (credential: CredentialRecord, now: Instant): boolean =>
+export const works = (credential: CredentialRecord, now: Instant): boolean =>
   credential.revokedAt === undefined && credential.expiresAt > now
+
+/** Not known to be dead. Outside the cluster an expiry proves nothing: what was opened before it, such as a session, may live on. */
+export const isAlive = (credential: CredentialRecord, now: Instant): boolean =>
+  works(credential, now) || (credential.handle !== undefined && credential.revokedAt === undefined)
 
 /** Whether pods hold credentials that work: delivered, and none of them dead. */
 export const isLive = (record: TaskRecord, now: Instant): boolean =>
-  phase(record) === 'delivered' && record.credentials.every((c) => isAlive(c, now))
+  phase(record) === 'delivered' && record.credentials.every((c) => works(c, now))
 
 /** Whether its Secret write was ever confirmed, also where later attempts were spent since. */
 export const wasDelivered = ({ secret }: TaskRecord, credential: CredentialRecord): boolean =>

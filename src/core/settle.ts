@@ -33,7 +33,8 @@ export function settle(observed: Observed, plan: Plan, performed: readonly Perfo
   const failures = performed.flatMap(({ effect, outcome }) =>
     outcome.tag === 'retry' || outcome.tag === 'stalled' ? [{ effect: effect.tag, failure: outcome.failure }] : [],
   )
-  const next = report(observed, plan, record, failures[0]?.failure, now)
+  const waits = performed.flatMap(({ outcome }) => (outcome.tag === 'pending' ? [outcome.failure] : []))
+  const next = report(observed, plan, record, failures[0]?.failure ?? waits[0], now)
   return {
     record,
     report: next,
@@ -105,9 +106,14 @@ const uncertain = ({ agent, serviceAccount, workload }: Observed): boolean =>
 function again(observed: Observed, record: TaskRecord, plan: Plan, performed: readonly Performed[], now: Instant): Settled['again'] {
   // `behind` has spent the attempts that are taken, so that the next one goes further
   if (performed.some(({ outcome }) => retriedAtOnce.includes(outcome.tag))) return 'now'
-  if (performed.some(({ outcome }) => outcome.tag !== 'done')) return 'backoff'
+  if (performed.some(({ outcome }) => outcome.tag !== 'done' && outcome.tag !== 'pending')) return 'backoff'
   const dying = plan.standing.kind === 'ended' || plan.standing.kind === 'stopped'
-  if (dying && (phase(record) !== 'none' || record.credentials.some((c) => isAlive(c, now)))) return 'backoff'
+  // what is in the ledger's hands is told about by its row
+  const handedOver = performed.flatMap(({ effect, outcome }) =>
+    effect.tag === 'Revoke' && outcome.tag === 'pending' ? [effect.credential.name] : [],
+  )
+  const owes = record.credentials.some((c) => isAlive(c, now) && !handedOver.includes(c.name))
+  if (dying && (phase(record) !== 'none' || owes)) return 'backoff'
   // What was not known for certain may have changed already, and no event need say so again.
   const stale = plan.standing.kind === 'blocked' && plan.standing.reason === 'StaleView'
   if (stale || (plan.standing.kind === 'stopped' && uncertain(observed))) return 'backoff'
@@ -133,7 +139,8 @@ function happened(record: TaskRecord, performed: readonly Performed[]): readonly
       case 'Renew':
         return record.credentials.map((credential) => ({ tag: effect.tag === 'Issue' ? 'issued' : 'renewed', credential }))
       case 'Revoke':
-        return [{ tag: 'revoked', credential: effect.credential }]
+        // the ledger tells of its own
+        return effect.credential.handle === undefined ? [{ tag: 'revoked', credential: effect.credential }] : []
       default:
         return []
     }

@@ -6,7 +6,7 @@ import { at, type Duration, type Instant, minus, plus, seconds } from '../lib/in
 import { Material } from '../lib/material.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { Entropy } from '../ports/entropy.ts'
-import type { KeyStore } from './key-store.ts'
+import { type KeyStore, loadOrCreateDocument } from './key-store.ts'
 import { makeAuthority, makeKey, makeServing, type Names } from './x509.ts'
 
 export interface Authority {
@@ -52,19 +52,9 @@ export function issueServing(authority: Authority, names: Names, now: Instant, e
   return { certificate, key: pem(key), renewAt: plus(now, ((servingLife * 2) / 3) as Duration) }
 }
 
-/** As `loadOrCreate` of the signing keys: the loser of a race takes the winner's, and what cannot be read is never replaced. */
-export async function loadOrCreateAuthority(store: KeyStore, generate: () => Authority): Promise<Result<Authority, string>> {
-  const found = await store.read()
-  if (!found.ok) return found
-  if (found.value !== undefined) return parseAuthority(found.value)
-  const made = generate()
-  const created = await store.create(formatAuthority(made))
-  if (!created.ok) return created
-  if (created.value === 'created') return ok(made)
-  const winner = await store.read()
-  if (!winner.ok) return winner
-  return winner.value === undefined ? fail('the certificate authority was there and is gone') : parseAuthority(winner.value)
-}
+/** As `loadOrCreate` of the signing keys. */
+export const loadOrCreateAuthority = (store: KeyStore, generate: () => Authority): Promise<Result<Authority, string>> =>
+  loadOrCreateDocument(store, { what: 'the certificate authority and its key', generate, format: formatAuthority, parse: parseAuthority })
 
 function formatAuthority({ certificate, key }: Authority): Material {
   return new Material(JSON.stringify({ version: 1, certificate, key: reveal(key) }))

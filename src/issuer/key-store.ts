@@ -1,4 +1,4 @@
-// Loads the signing keys, or makes them on the first start. Two replicas that start together end with the same keys.
+// Loads a document of secrets, or makes it on the first start. Two replicas that start together end with the same one.
 
 import type { Material } from '../lib/material.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
@@ -12,19 +12,31 @@ export interface KeyStore {
   create(document: Material): Promise<Result<'created' | 'exists', string>>
 }
 
+/** How a document is made, written and read. */
+export interface Codec<T> {
+  /** for messages, for example `the signing keys` */
+  readonly what: string
+  generate(): T | Promise<T>
+  format(value: T): Material
+  parse(document: Material): Result<T, string> | Promise<Result<T, string>>
+}
+
 /**
- * Reads the keys; where there are none, makes and stores them, and reads again when somebody else was faster.
- * A document that cannot be parsed is never replaced: tokens signed by it may live.
+ * Reads the document; where there is none, makes and stores it, and reads again when somebody else was faster.
+ * What cannot be parsed is never replaced: something that was made with it may live.
  */
-export async function loadOrCreate(store: KeyStore, generate: () => Promise<KeyDocument>): Promise<Result<KeyDocument, string>> {
+export async function loadOrCreateDocument<T>(store: KeyStore, codec: Codec<T>): Promise<Result<T, string>> {
   const found = await store.read()
   if (!found.ok) return found
-  if (found.value !== undefined) return parseKeyDocument(found.value)
-  const made = await generate()
-  const created = await store.create(formatKeyDocument(made))
+  if (found.value !== undefined) return codec.parse(found.value)
+  const made = await codec.generate()
+  const created = await store.create(codec.format(made))
   if (!created.ok) return created
   if (created.value === 'created') return ok(made)
   const winner = await store.read()
   if (!winner.ok) return winner
-  return winner.value === undefined ? fail('the signing keys were there and are gone') : parseKeyDocument(winner.value)
+  return winner.value === undefined ? fail(`${codec.what} were there and are gone`) : codec.parse(winner.value)
 }
+
+export const loadOrCreate = (store: KeyStore, generate: () => Promise<KeyDocument>): Promise<Result<KeyDocument, string>> =>
+  loadOrCreateDocument(store, { what: 'the signing keys', generate, format: formatKeyDocument, parse: parseKeyDocument })

@@ -4,15 +4,13 @@
 import type { Effect, Outcome, Performed } from '../core/plan.ts'
 import { describeError, isConflict, isNotFound } from '../kube/errors.ts'
 import { unreachable } from '../lib/unreachable.ts'
-import { recordIntent } from './effects/intent.ts'
+import { type IntentDeps, recordIntent } from './effects/intent.ts'
 import { type IssueDeps, issue } from './effects/issue.ts'
 import type { Pass } from './effects/pass.ts'
-import { tasksResource, type WriteStatus } from './effects/status.ts'
+import { tasksResource } from './effects/status.ts'
 import { withdraw } from './effects/withdraw.ts'
 
-export interface ApplyDeps extends IssueDeps {
-  readonly writeStatus: WriteStatus
-}
+export type ApplyDeps = IssueDeps & IntentDeps
 
 export type Apply = (pass: Pass) => Promise<readonly Performed[]>
 
@@ -28,6 +26,8 @@ export function createApply(deps: ApplyDeps): Apply {
         return withdraw(deps, pass.observed.task, effect)
       case 'Revoke':
         return revoke(effect)
+      case 'RevokeLease':
+        return handOver(effect.lease.handle, 'RevokeLease')
       case 'DeleteTask':
         return deleteTask(pass, effect)
       default:
@@ -35,7 +35,14 @@ export function createApply(deps: ApplyDeps): Apply {
     }
   }
 
+  /** Without a row nothing was made, since a row comes before anything else. */
+  async function handOver(handle: string, of: 'Revoke' | 'RevokeLease'): Promise<Outcome> {
+    const failure = await deps.ledger.revoke(handle)
+    return failure === undefined ? { tag: 'done', fact: { of } } : { tag: 'pending', failure }
+  }
+
   async function revoke({ credential }: Extract<Effect, { tag: 'Revoke' }>): Promise<Outcome> {
+    if (credential.handle !== undefined) return handOver(credential.handle, 'Revoke')
     const provider = deps.findProvider(credential.provider.type)
     if (provider === undefined) {
       const message = `credential \`${credential.name}\`: no provider of type \`${credential.provider.type}\` is known to this version`

@@ -75,6 +75,8 @@ export function createChores(deps: ChoresDeps): Chores {
     const result = kind === undefined ? await provider(name) : await policy(kind, name)
     if (result === 'retry') queue.retry(key)
     else queue.forget(key)
+    const again = kind === undefined ? providers.again(name) : undefined
+    if (again !== undefined) queue.addAfter(key, again, 'resync')
   }
 
   return {

@@ -10,6 +10,7 @@ import type {
   CredentialSpec,
   Decision,
   Failure,
+  LeaseFacts,
   Limits,
   Observed,
   Presence,
@@ -40,6 +41,8 @@ export interface GatherDeps {
   /** why a provider object cannot issue now, as last checked; `undefined` means that it can */
   readonly notReady: (provider: ProviderObject) => string | undefined
   readonly asker: (task: Task) => Asker
+  /** the rows of the ledger that a task has to do with */
+  readonly leases: (taskUid: Uid) => readonly LeaseFacts[]
   readonly hold: () => Failure | undefined
   readonly clock: Clock
   readonly meter: Pick<Meter, 'evaluation' | 'wouldBe'>
@@ -67,6 +70,7 @@ export function createGather(deps: GatherDeps): Gather {
       workload: task.spec.workload === undefined ? { state: 'none' } : deps.workloads.look(task.namespace, task.spec.workload),
       olderPod: undefined,
       credentials: [],
+      leases: deps.leases(task.uid),
       policyChangedAt: deps.authorizer.changedAt(task.namespace),
       policyPending: deps.policyPending(task.namespace),
       hold: deps.hold(),

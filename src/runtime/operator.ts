@@ -26,19 +26,20 @@ import { createDoubt } from './doubt.ts'
 import { createWriteStatus } from './effects/status.ts'
 import { createTakeBack } from './effects/takeback.ts'
 import { createFences } from './fences.ts'
+import { createFollowed } from './followed.ts'
 import { createGather } from './gather.ts'
-import type { Workload } from './objects/kinds.ts'
+import { createBulkhead } from './ledger/bulkhead.ts'
+import { createLedger, type Ledger } from './ledger/ledger.ts'
 import { createPolicies, type PolicyKind } from './policies.ts'
 import { createProviderChecks } from './providers.ts'
 import { createReconcile } from './reconcile.ts'
 import { createAsker } from './requester.ts'
-import type { Document } from './storage.ts'
+import { type Document, names } from './storage.ts'
 import { createTakeover, type Takeover } from './takeover.ts'
 import { createTell } from './tell.ts'
 import { createTriggers } from './triggers.ts'
 import type { Views } from './views.ts'
-import { createWatching, freshness, type Watched, type Watching } from './watching.ts'
-import { createWorkloads, type WatchedKind } from './workloads.ts'
+import { createWatching, freshness, type Watching } from './watching.ts'
 
 export interface OperatorDeps {
   readonly client: KubeClient
@@ -51,7 +52,12 @@ export interface OperatorDeps {
   readonly registry: Registry
   /** made by the caller, who also serves them; told here what lives */
   readonly statusLists: StatusLists
-  readonly vouched: Document
+  /** a document in the operator's own namespace */
+  readonly document: (name: string) => Document
+  /** what all handles of this installation begin with */
+  readonly handlePrefix: string
+  /** the most open rows of the ledger of one namespace at one provider */
+  readonly ledgerLimit: number
   readonly election: Pick<
     ElectorDeps,
     'namespace' | 'name' | 'identity' | 'annotations' | 'leaseDuration' | 'renewDeadline' | 'retryPeriod'
@@ -66,6 +72,7 @@ export interface Operator {
   readonly watching: Watching
   readonly queue: Queue
   readonly elector: Elector
+  readonly ledger: Pick<Ledger, 'rows'>
   start(): void
   stop(): Promise<void>
   /** whether this replica leads and has taken over */
@@ -76,7 +83,8 @@ export interface Operator {
 
 export function createOperator(deps: OperatorDeps): Operator {
   const { client, clock, entropy, log, meter, engine, statusLists } = deps
-  const watching = createWatching({ client, clock, entropy, log, meter, namespaces: deps.namespaces })
+  const { namespace } = deps.election
+  const watching = createWatching({ client, clock, entropy, log, meter, namespaces: deps.namespaces, ownNamespace: namespace })
   const views: Views = {
     tasks: watching.tasks.store,
     agents: watching.agents.store,
@@ -111,7 +119,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     policies: watching.admissionPolicies.store,
     bindings: watching.admissionBindings.store,
     probeNamespace: deps.namespaces[0] ?? 'default',
-    document: deps.vouched,
+    document: deps.document(names.vouched),
     clock,
     log,
     changed: () => triggers.everything('resync'),
@@ -129,39 +137,41 @@ export function createOperator(deps: OperatorDeps): Operator {
     leads: () => elector.isLeader(),
     clock,
     log,
-    changed: triggers.provider,
+    changed(name) {
+      triggers.provider(name)
+      ledger.provider(name)
+    },
   })
 
   const chores = createChores({ queue: choreQueue, watching, kinds: policyKinds, policies, providers, fences, engine, triggers })
 
-  const kinds = new Map<string, WatchedKind>([
-    ['batch/v1/Job', watchedKind(watching.jobs, clock)],
-    ['v1/Pod', watchedKind(watching.pods, clock)],
-  ])
-  triggers.follow('Job', watching.jobs.store)
-  triggers.follow('Pod', watching.pods.store)
-  const resources = new Map([
-    ['batch/v1/Job', watching.jobs.resource],
-    ['v1/Pod', watching.pods.resource],
-  ])
-  const workloads = createWorkloads({
-    client,
-    clock,
-    known: kinds,
-    learned: triggers.kind,
-    watch(resource, kind) {
-      const watched = watching.workload(resource)
-      resources.set(`${resource.group === '' ? '' : `${resource.group}/`}${resource.version}/${kind}`, resource)
-      triggers.follow(kind, watched.store)
-      void watched.reflector.waitSynced().then(() => triggers.kind('', kind))
-      return watchedKind(watched, clock)
-    },
-  })
-
+  const { workloads, resourceOf } = createFollowed({ client, clock, watching, triggers })
   const agentsByAccount = views.agents.index((agent) => [`${agent.namespace}/${agent.serviceAccount}`])
-  const doubt = createDoubt({ client, resourceOf: (ref) => resources.get(`${ref.apiVersion}/${ref.kind}`) })
+  const doubt = createDoubt({ client, resourceOf })
+  const ledger = createLedger({
+    leases: watching.leases.store,
+    tasks: views.tasks,
+    providers: views.providers,
+    doubt,
+    findProvider: deps.registry.find,
+    client,
+    writes,
+    absorb: (object) => void watching.leases.reflector.absorb(object),
+    document: deps.document,
+    leads,
+    changed: (key) => queue.add(key, 'end'),
+    clock,
+    entropy,
+    journal: deps.journal,
+    meter,
+    log,
+    namespace,
+    prefix: deps.handlePrefix,
+    limit: deps.ledgerLimit,
+  })
   const gather = createGather({
     views,
+    leases: ledger.facts,
     workloads,
     doubt,
     authorizer: engine,
@@ -185,7 +195,19 @@ export function createOperator(deps: OperatorDeps): Operator {
     doubt,
     forget: (uid) => statusLists.forget(uid),
     gather,
-    apply: createApply({ views, gather, writes, leads, findProvider: deps.registry.find, clock, meter, writeStatus }),
+    apply: createApply({
+      views,
+      gather,
+      writes,
+      leads,
+      findProvider: deps.registry.find,
+      clock,
+      meter,
+      writeStatus,
+      ledger,
+      bulkhead: createBulkhead(Math.max(1, Math.floor(deps.concurrency / 2)), bulkheadPatience),
+      handlePrefix: deps.handlePrefix,
+    }),
     writeStatus,
     takeBack: createTakeBack({ client, writes, leads, writeStatus }),
     tell: createTell({ journal: deps.journal, meter, clock }),
@@ -202,7 +224,10 @@ export function createOperator(deps: OperatorDeps): Operator {
     fences,
     statusLists,
     log,
-    done: () => triggers.everything('resync'),
+    done() {
+      triggers.everything('resync')
+      ledger.sweep()
+    },
   })
   watching.tasks.store.subscribe(showPlaces)
   /** What the issuer publishes as valid follows the store, also when this replica does not lead. */
@@ -241,11 +266,13 @@ export function createOperator(deps: OperatorDeps): Operator {
     watching,
     queue,
     elector,
+    ledger,
     active: leads,
     start() {
       watching.start()
       void queue.run(work)
       chores.start()
+      ledger.start()
       retiring = setInterval(() => void statusLists.retire(), 60_000)
       void watching.waitSynced().then((synced) => {
         if (synced) elector.start()
@@ -254,7 +281,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     async stop() {
       clearInterval(retiring)
       takeover.lost()
-      await Promise.all([queue.shutdown('drop'), choreQueue.shutdown('drop')])
+      await Promise.all([queue.shutdown('drop'), choreQueue.shutdown('drop'), ledger.stop()])
       deadlines.stop()
       await elector.stop()
       await watching.stop()
@@ -271,17 +298,9 @@ export function createOperator(deps: OperatorDeps): Operator {
   }
 }
 
+/** How long an issue waits for room at its provider before it is put back. */
+const bulkheadPatience = 250
+
 function policyKind(scope: PolicyKind['scope'], watched: Watching['clusterPolicies']): PolicyKind {
   return { scope, resource: watched.resource, store: watched.store, absorb: (object) => void watched.reflector.absorb(object) }
-}
-
-function watchedKind(watched: Watched<Workload>, clock: Clock): WatchedKind {
-  const { reflector, store } = watched
-  return {
-    get: (key) => store.get(key),
-    inStep() {
-      const progress = reflector.lastProgress()
-      return reflector.synced() && progress !== undefined && clock.monotonic() - progress <= freshness
-    },
-  }
 }

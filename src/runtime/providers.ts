@@ -5,7 +5,7 @@ import { describeError, isConflict, isNotFound } from '../kube/errors.ts'
 import type { KubeObject } from '../kube/objects.ts'
 import type { Writes } from '../kube/patch.ts'
 import type { StoreView } from '../kube/store.ts'
-import { formatTime, toSeconds } from '../lib/instant.ts'
+import { type Duration, formatTime, seconds, toSeconds } from '../lib/instant.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { Provider } from '../ports/provider.ts'
@@ -33,6 +33,8 @@ export interface ProviderChecks {
   checkAll(): Promise<void>
   /** why it cannot issue, as last checked for this generation; a sentence */
   notReady(provider: ProviderObject): string | undefined
+  /** when to check it again although nothing changed: what is outside the cluster says nothing by itself */
+  again(name: string): Duration | undefined
   /** whether who owns its audiences may have changed, since another provider did */
   mayDiffer(name: string): boolean
 }
@@ -42,6 +44,9 @@ interface Readiness {
   readonly generation: number
   readonly problem: { readonly reason: Reason; readonly message: string } | undefined
 }
+
+const whenWell = seconds(30)
+const whenIll = seconds(5)
 
 export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
   const { store, clock, log } = deps
@@ -118,8 +123,16 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
 
   return {
     check,
+    // what is outside may be slow or down, and must not hold up a takeover: nothing is issued by it until it was checked
     async checkAll() {
-      await Promise.all([...store.keys()].map(check))
+      const outside = (name: string): boolean => deps.findProvider(store.get(name)?.type ?? '')?.outside !== undefined
+      for (const name of store.keys()) if (outside(name)) void check(name)
+      await Promise.all([...store.keys()].filter((name) => !outside(name)).map(check))
+    },
+    again(name) {
+      const type = store.get(name)?.type
+      if (type === undefined || deps.findProvider(type)?.outside === undefined) return undefined
+      return known.get(name)?.problem === undefined ? whenWell : whenIll
     },
     notReady(provider) {
       const found = known.get(provider.name)

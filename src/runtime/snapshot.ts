@@ -25,6 +25,7 @@ export function createSnapshot(operator: () => Operator | undefined, clock: Cloc
         }
       }
     },
+    leases: () => operator()?.ledger.rows() ?? [],
     queue: () => {
       const queue = operator()?.queue
       return { depth: queue?.depth() ?? {}, oldest: queue?.oldest() }

@@ -19,6 +19,7 @@ export const names = {
   caPublished: 'taskbound-issuer-ca-bundle',
   lists: 'taskbound-status-lists',
   vouched: 'taskbound-requester-check',
+  passwordKey: 'taskbound-password-key',
 } as const
 
 const managed = { 'app.kubernetes.io/managed-by': 'taskbound', 'app.kubernetes.io/part-of': 'taskbound' }

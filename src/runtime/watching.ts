@@ -1,5 +1,6 @@
 // Builds the stores and reflectors of one replica: what is watched, how much of each object is kept, and whether it is all in step.
 
+import type { Lease } from '../core/lease.ts'
 import type { Task } from '../core/observed.ts'
 import type { KubeClient } from '../kube/client.ts'
 import type { KubeObject, Resource } from '../kube/objects.ts'
@@ -12,6 +13,7 @@ import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
 import type { AdmissionObject } from './fences.ts'
+import { leasesResource, readLease } from './ledger/rows.ts'
 import {
   type Agent,
   type Known,
@@ -46,6 +48,8 @@ export interface WatchingDeps {
   readonly meter: Pick<Meter, 'watchRestarted'>
   /** empty for all */
   readonly namespaces: readonly string[]
+  /** the operator's own: where the ledger is */
+  readonly ownNamespace: string
 }
 
 export interface Watching {
@@ -58,6 +62,7 @@ export interface Watching {
   readonly providers: Watched<ProviderObject>
   readonly namespacePolicies: Watched<PolicyObject>
   readonly clusterPolicies: Watched<PolicyObject>
+  readonly leases: Watched<Lease>
   readonly admissionPolicies: Watched<AdmissionObject>
   readonly admissionBindings: Watched<AdmissionObject>
   /** Watches one more workload kind, from now on. */
@@ -93,13 +98,15 @@ export function createWatching(deps: WatchingDeps): Watching {
       readonly clusterScoped?: boolean
       readonly metadataOnly?: boolean
       readonly labelSelector?: string
+      /** instead of the namespaces that are watched */
+      readonly namespaces?: readonly string[]
       /** every decision depends on it */
       readonly vital?: boolean
     } = {},
   ): Watched<T> {
-    const { clusterScoped = false, vital = true, ...rest } = options
+    const { clusterScoped = false, vital = true, namespaces = deps.namespaces, ...rest } = options
     const store = createStore<T>({ log })
-    const scope = clusterScoped || deps.namespaces.length === 0 ? {} : { namespaces: deps.namespaces }
+    const scope = clusterScoped || namespaces.length === 0 ? {} : { namespaces }
     const onAbsent = (gone: number, held: number): void => {
       if (gone > few && gone > held / 5)
         log.error('more than a fifth is gone in one list; each is confirmed before anything of it dies', {
@@ -139,6 +146,7 @@ export function createWatching(deps: WatchingDeps): Watching {
     providers: watch(own('clustercredentialproviders'), readProvider, { clusterScoped: true }),
     namespacePolicies: watch(own('agentpolicies'), readPolicy),
     clusterPolicies: watch(own('clusteragentpolicies'), readPolicy, { clusterScoped: true }),
+    leases: watch(leasesResource, readLease, { namespaces: [deps.ownNamespace] }),
     admissionPolicies: watch(admission('validatingadmissionpolicies'), readAdmission, bound),
     admissionBindings: watch(admission('validatingadmissionpolicybindings'), readAdmission, bound),
     // somebody may name a kind that cannot be listed: only the tasks that name it wait for it

@@ -3,7 +3,7 @@
 import { Gauge, type Registry } from 'prom-client'
 import { type Duration, milliseconds } from '../lib/instant.ts'
 import type { Clock } from '../ports/clock.ts'
-import { type Snapshot, sum, within } from './snapshot.ts'
+import { other, type Snapshot, sum, within } from './snapshot.ts'
 
 /** The most namespaces, and the most providers of one namespace, that get series of their own; the rest share `_other`. */
 export interface SeriesCaps {
@@ -34,6 +34,12 @@ export function createGauges(registry: Registry, snapshot: Snapshot, clock: Cloc
     'namespace',
     'provider',
   )
+  const leases = gauge(
+    'taskbound_leases',
+    'Credentials outside the cluster that are not known to be dead, by what is done about them; Overdue: being revoked for over a minute.',
+    'provider',
+    'state',
+  )
   const depth = gauge('taskbound_workqueue_depth', 'Tasks that wait for a pass, by priority.', 'priority')
   const oldest = gauge('taskbound_workqueue_oldest_seconds', 'How long the oldest waiting task has waited; 0 when none waits.')
   const progress = gauge(
@@ -58,11 +64,21 @@ export function createGauges(registry: Registry, snapshot: Snapshot, clock: Cloc
       }
     }
   }
+  const countLeases = (): void => {
+    leases.reset()
+    const providers = new Set<string>()
+    for (const { provider, state } of snapshot.leases()) {
+      const name = providers.size < caps.providers || providers.has(provider) ? provider : other
+      providers.add(name)
+      leases.inc({ provider: name, state })
+    }
+  }
   const ago = (then: Duration): Duration => milliseconds(clock.monotonic() - then)
 
   return () => {
     leader.set(snapshot.leader() ? 1 : 0)
     sums()
+    countLeases()
     const queue = snapshot.queue()
     depth.reset()
     for (const [priority, count] of Object.entries(queue.depth)) depth.set({ priority }, count)

@@ -33,9 +33,18 @@ export interface WatchRow {
   readonly lastProgress: Duration | undefined
 }
 
+/** An open row of the ledger. */
+export interface LeaseRow {
+  /** name of the provider object */
+  readonly provider: string
+  /** `Overdue`: it is being revoked for longer than a minute */
+  readonly state: 'Open' | 'Revoking' | 'Overdue'
+}
+
 /** The stores as they are now. Asked once a scrape; rows are read and not kept. */
 export interface Snapshot {
   tasks(): Iterable<TaskRow>
+  leases(): Iterable<LeaseRow>
   queue(): QueueRow
   watches(): Iterable<WatchRow>
   leader(): boolean

@@ -17,6 +17,7 @@ async function sample(): Promise<string> {
     revision: 'r',
     snapshot: {
       tasks: () => [{ namespace: 'n', state: 'Active', credentials }],
+      leases: () => [{ provider: 'db', state: 'Open' as const }],
       queue: () => ({ depth: { end: 1 }, oldest: second }),
       watches: () => [{ resource: 'r', lastProgress: second }],
       leader: () => true,

@@ -13,6 +13,7 @@ function make(change: Partial<Snapshot> = {}) {
   const clock = makeClock()
   const snapshot: Snapshot = {
     tasks: () => [],
+    leases: () => [],
     queue: () => ({ depth: { end: 0, new: 0, resync: 0 }, oldest: undefined }),
     watches: () => [],
     leader: () => true,
@@ -47,7 +48,11 @@ function useAll(metrics: Metrics): void {
 }
 
 test('every metric has help, a name that promtool accepts, and only bounded labels', async () => {
-  const { metrics } = make({ tasks: () => [task('a', [credential(30)])], watches: () => [{ resource: 'x', lastProgress: seconds(1) }] })
+  const { metrics } = make({
+    tasks: () => [task('a', [credential(30)])],
+    leases: () => [{ provider: 'db', state: 'Open' }],
+    watches: () => [{ resource: 'x', lastProgress: seconds(1) }],
+  })
   useAll(metrics)
   const text = await metrics.scrape()
   const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name ?? '', type ?? '']))

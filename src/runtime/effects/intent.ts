@@ -1,5 +1,6 @@
 // RecordIntent: asks each provider for what must be known beforehand and writes it into status by compare-and-set, before anything exists.
 
+import { handleOf } from '../../core/lease.ts'
 import type { CredentialRecord, TaskRecord } from '../../core/observed.ts'
 import type { Effect, Outcome } from '../../core/plan.ts'
 import type { Provider } from '../../ports/provider.ts'
@@ -11,6 +12,8 @@ export interface IntentDeps {
   readonly views: Views
   readonly findProvider: (type: string) => Provider<unknown> | undefined
   readonly writeStatus: WriteStatus
+  /** what all handles of this installation begin with */
+  readonly handlePrefix: string
 }
 
 export async function recordIntent(deps: IntentDeps, pass: Pass, effect: Extract<Effect, { tag: 'RecordIntent' }>): Promise<Outcome> {
@@ -29,7 +32,11 @@ export async function recordIntent(deps: IntentDeps, pass: Pass, effect: Extract
       }
     const reserved = provider.reserve(object.params)
     if (!reserved.ok) return { tag: 'retry', failure: reserved.failure }
-    credentials.push({ ...credential, statusList: reserved.value.statusList })
+    const handle =
+      provider.outside === undefined
+        ? undefined
+        : handleOf(deps.handlePrefix, pass.observed.task.uid, credential.name, effect.record.attempt)
+    credentials.push({ ...credential, statusList: reserved.value.statusList, handle })
   }
   const record: TaskRecord = { ...effect.record, credentials }
   const written = await deps.writeStatus(pass, record, pass.stored.report)

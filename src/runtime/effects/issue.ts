@@ -2,16 +2,19 @@
 
 import { judge, questions } from '../../core/judge.ts'
 import { asUid } from '../../core/names.ts'
-import type { Failure, Observed } from '../../core/observed.ts'
+import type { CredentialRecord, Failure, Observed } from '../../core/observed.ts'
 import type { Effect, IssueOrder, Outcome } from '../../core/plan.ts'
 import { stand } from '../../core/standing.ts'
 import type { Instant } from '../../lib/instant.ts'
-import { milliseconds } from '../../lib/instant.ts'
+import { milliseconds, plus } from '../../lib/instant.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Meter } from '../../ports/meter.ts'
-import type { Issued, Order, Provider } from '../../ports/provider.ts'
+import type { Issued, Order, Provider, Reservation } from '../../ports/provider.ts'
 import type { Gather } from '../gather.ts'
+import type { Bulkhead } from '../ledger/bulkhead.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { ProviderObject } from '../objects/kinds.ts'
 import type { Views } from '../views.ts'
 import type { Pass } from './pass.ts'
 import { createOrReplace, placeOf, type Refusal, replace, type SecretWriter, secretData, secretObject } from './secret.ts'
@@ -22,6 +25,9 @@ export interface IssueDeps extends SecretWriter {
   readonly findProvider: (type: string) => Provider<unknown> | undefined
   readonly clock: Clock
   readonly meter: Pick<Meter, 'issued' | 'renewed'>
+  readonly ledger: Pick<Ledger, 'intend' | 'revoke'>
+  /** lets no more calls to one provider be under way than it may take of the workers */
+  readonly bulkhead: Bulkhead
 }
 
 export async function issue(deps: IssueDeps, pass: Pass, effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>): Promise<Outcome> {
@@ -57,13 +63,17 @@ async function make(
       message: `credential \`${wanted.name}\`: provider \`${wanted.provider.name}\` is gone or was replaced`,
     })
   const recorded = pass.stored.record.credentials.find((c) => c.name === wanted.name)
-  const reservation = recorded?.statusList === undefined ? {} : { statusList: recorded.statusList }
   const started = deps.clock.monotonic()
-  const issued = await provider[effect.tag === 'Issue' ? 'issue' : 'renew'](
-    object.params,
-    order(deps, pass.observed, effect, wanted),
-    reservation,
-  )
+  const call = async (): Promise<Result<Issued, Failure>> => {
+    const permit = await permission(deps, pass, effect, wanted, object, provider.outside !== undefined)
+    if (!permit.ok) return permit
+    const { deadline, reservation } = permit.value
+    const made = order(deps, pass.observed, effect, wanted, deadline)
+    return effect.tag === 'Issue'
+      ? provider.issue(object.params, made, { ...statusListOf(recorded), ...reservation })
+      : provider.renew(object.params, made, { ...statusListOf(recorded), ...reservation })
+  }
+  const issued = provider.outside === undefined ? await call() : ((await deps.bulkhead(object.uid, call)) ?? fail(crowded(wanted)))
   const took = milliseconds(deps.clock.monotonic() - started)
   deps.meter[effect.tag === 'Issue' ? 'issued' : 'renewed'](wanted.provider.name, issued.ok ? 'success' : 'failure', took)
   if (!issued.ok) return issued
@@ -75,11 +85,45 @@ async function make(
   return ok(issued.value)
 }
 
+const statusListOf = (recorded: CredentialRecord | undefined): Reservation =>
+  recorded?.statusList === undefined ? {} : { statusList: recorded.statusList }
+
+const crowded = ({ name, provider }: IssueOrder): Failure => ({
+  reason: 'ProviderNotReady',
+  message: `credential \`${name}\`: too many calls to provider \`${provider.name}\` are under way`,
+})
+
+/** What must stand before a source outside is asked: a row of its own for a new credential; a renewal prolongs what has one. */
+async function permission(
+  deps: IssueDeps,
+  pass: Pass,
+  effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>,
+  wanted: IssueOrder,
+  object: ProviderObject,
+  outside: boolean,
+): Promise<Result<{ readonly deadline: number; readonly reservation: Reservation }, Failure>> {
+  if (!outside) return ok({ deadline: Number.POSITIVE_INFINITY, reservation: {} })
+  if (effect.tag === 'Issue') {
+    const intended = await deps.ledger.intend(pass.observed.task, wanted, effect.attempt, object)
+    if (!intended.ok) return intended
+    const { handle, effectBy, deadline } = intended.value
+    return ok({ deadline, reservation: { lease: { handle, effectBy } } })
+  }
+  const handle = pass.stored.record.credentials.find((c) => c.name === wanted.name)?.handle
+  if (handle === undefined) return fail({ reason: 'IssueFailed', message: `credential \`${wanted.name}\` has no row in the ledger` })
+  const deadline = deps.clock.monotonic() + renewalTime
+  return ok({ deadline, reservation: { lease: { handle, effectBy: plus(deps.clock.now(), milliseconds(renewalTime)) } } })
+}
+
+/** Within the term of a leader that has just shown that it leads. */
+const renewalTime = 10_000
+
 function order(
   { views }: IssueDeps,
   { task }: Observed,
   { attempt, issuedAt }: { attempt: number; issuedAt: Instant },
   wanted: IssueOrder,
+  deadline: number,
 ): Order {
   const spec = task.spec.credentials.find((c) => c.name === wanted.name)
   return {
@@ -96,7 +140,7 @@ function order(
     attempt,
     issuedAt,
     expiresAt: wanted.expiresAt,
-    deadline: Number.POSITIVE_INFINITY,
+    deadline,
   }
 }
 

@@ -25,6 +25,7 @@ const records: fc.Arbitrary<TaskRecord> = fc.record({
       provider: fc.record({ kind: fc.string(), name: fc.string(), uid, type: fc.string() }),
       attempt: fc.nat(),
       statusList: maybe(fc.record({ uri: fc.webUrl(), index: fc.nat() })),
+      handle: maybe(fc.stringMatching(/^tb[a-z2-7]{36}$/)),
       issuedAt: second,
       expiresAt: second,
       renewAt: maybe(second),

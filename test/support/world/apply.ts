@@ -34,7 +34,7 @@ interface Pass {
 type Steps<T> = Generator<Call, T, unknown>
 
 const retry = (message: string): Outcome => ({ tag: 'retry', failure: { reason: 'WriteFailed', message } })
-const done = (of: 'Withdraw' | 'Revoke' | 'DeleteTask'): Outcome => ({ tag: 'done', fact: { of } })
+const done = (of: 'Withdraw' | 'Revoke' | 'RevokeLease' | 'DeleteTask'): Outcome => ({ tag: 'done', fact: { of } })
 
 export interface Next {
   readonly again: Settled['again']
@@ -115,6 +115,8 @@ export function createPasses({ server, clock, replica, tell, planned }: ApplyDep
       case 'Revoke':
         if (effect.credential.statusList !== undefined) replica.ended.add(refKey(effect.credential.statusList))
         return done('Revoke')
+      case 'RevokeLease':
+        return done('RevokeLease')
       case 'DeleteTask': {
         if (!replica.leads()) return { tag: 'lost' }
         const removed = yield* send(`DELETE task ${task.name}`, () => {

@@ -161,6 +161,7 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
             : yield* doubt('jobs', task.name, record.bound.workload),
       olderPod: undefined,
       credentials: spec.credentials.map((c) => facts(task, c.name, c.provider.name, now)),
+      leases: [],
       policyChangedAt,
       policyPending: false,
       hold: replica.leads() ? undefined : { reason: 'StaleView', message: 'this replica does not lead' },

@@ -1,0 +1,160 @@
+// Works on one row at a time: decides with the core what is owed to it, revokes at the source, and writes down what became of it.
+// There is no giving up: what fails is tried again until it is dead, or an administrator gives it up.
+
+import { type Lease, type Owner, owed } from '../../core/lease.ts'
+import type { Failure, Task } from '../../core/observed.ts'
+import { describeError, isConflict, isNotFound } from '../../kube/errors.ts'
+import type { KubeObject } from '../../kube/objects.ts'
+import type { Writes } from '../../kube/patch.ts'
+import type { StoreView } from '../../kube/store.ts'
+import { type Duration, type Instant, milliseconds, plus } from '../../lib/instant.ts'
+import { fail, type Result } from '../../lib/result.ts'
+import { unreachable } from '../../lib/unreachable.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Log } from '../../ports/log.ts'
+import type { Provider } from '../../ports/provider.ts'
+import type { Doubt } from '../views.ts'
+import { type LeaseStatus, leaseStatus, leasesResource } from './rows.ts'
+import type { KeptSettings } from './settings.ts'
+
+export interface CollectDeps {
+  readonly leases: StoreView<Lease>
+  readonly tasks: StoreView<Task>
+  readonly doubt: Pick<Doubt, 'task'>
+  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly settings: KeptSettings
+  readonly writes: Writes
+  readonly absorb: (object: KubeObject) => void
+  readonly leads: () => boolean
+  readonly clock: Clock
+  readonly log: Pick<Log, 'warn'>
+  readonly namespace: string
+  /** whether a pass has decided that it dies */
+  readonly doomed: (handle: string) => boolean
+  /** whether this task was seen to go */
+  readonly seenToGo: (uid: string) => boolean
+  readonly tell: Told
+}
+
+/** What is told of a row as it changes. */
+export interface Told {
+  dying(lease: Lease): void
+  failed(lease: Lease, failure: Failure): void
+  dead(lease: Lease): void
+  givenUp(lease: Lease, reason: string): void
+}
+
+/** What the queue is to do with the row next. */
+export type After =
+  | { readonly tag: 'done' }
+  | { readonly tag: 'retry' }
+  | { readonly tag: 'later'; readonly delay: Duration }
+  /** dead, and not before that long may its rest be removed at the source */
+  | { readonly tag: 'clean'; readonly delay: Duration }
+
+export type Collect = (handle: string) => Promise<After>
+
+const done: After = { tag: 'done' }
+const retry: After = { tag: 'retry' }
+
+export function createCollect(deps: CollectDeps): Collect {
+  const { leases, clock, tell } = deps
+  const keyOf = (handle: string): string => `${deps.namespace}/${handle}`
+
+  /** A store's silence about a task proves nothing, and another UID may be older as well as newer. */
+  function owner({ task }: Lease): Owner {
+    const shown = deps.tasks.get(task.key)
+    if (shown?.uid === task.uid) return { state: 'present', task: shown }
+    return deps.seenToGo(task.uid) ? { state: 'gone' } : { state: 'unknown' }
+  }
+
+  async function ask({ task }: Lease): Promise<Owner['state']> {
+    const live = await deps.doubt.task(task.namespace, task.name)
+    if (live.state === 'unknown') return 'unknown'
+    return live.state === 'present' && live.uid === task.uid ? 'present' : 'gone'
+  }
+
+  async function write(lease: Lease, next: LeaseStatus): Promise<boolean> {
+    if (!deps.leads()) return false
+    const place = { resource: leasesResource, namespace: deps.namespace, name: lease.handle }
+    const written = await deps.writes.patchStatus(place, lease.resourceVersion, leaseStatus(lease, next), { priority: 'end' })
+    if (written.ok) deps.absorb(written.value)
+    else if (!isConflict(written.failure) && !isNotFound(written.failure))
+      deps.log.warn('a row of the ledger could not be written', { handle: lease.handle, reason: describeError(written.failure) })
+    return written.ok
+  }
+
+  async function kill(lease: Lease): Promise<Result<undefined, Failure>> {
+    const provider = deps.findProvider(lease.provider.type)
+    if (provider?.outside === undefined)
+      return fail({ reason: 'RevocationUnconfirmed', message: `no provider of type \`${lease.provider.type}\` is known to this version` })
+    const params = await deps.settings.of(lease.provider)
+    if (!params.ok) return params
+    return provider.revoke(params.value, { lease: { handle: lease.handle, effectBy: lease.effectBy } })
+  }
+
+  function cleaningDelay({ provider, effectBy }: Lease): Duration {
+    const settling = deps.findProvider(provider.type)?.outside?.settling ?? milliseconds(0)
+    return milliseconds(Math.max(0, plus(effectBy, settling) - clock.now()))
+  }
+
+  async function revoke(lease: Lease): Promise<After> {
+    tell.dying(lease)
+    const killed = await kill(lease)
+    if (killed.ok) {
+      const now = clock.now()
+      if (!(await write(lease, { state: 'Revoked', revokedAt: now, closedAt: now }))) return retry
+      tell.dead(lease)
+      return { tag: 'clean', delay: cleaningDelay(lease) }
+    }
+    const { reason, message } = killed.failure
+    tell.failed(lease, killed.failure)
+    if (lease.state !== 'Revoking' || lease.message !== message) await write(lease, { state: 'Revoking', reason, message })
+    return retry
+  }
+
+  async function giveUp(lease: Lease, reason: string): Promise<After> {
+    const message = `given up by an administrator: ${reason}`
+    if (!(await write(lease, { state: 'Irrevocable', closedAt: clock.now(), reason: 'Irrevocable', message }))) return retry
+    tell.givenUp(lease, message)
+    return done
+  }
+
+  async function forget(lease: Lease): Promise<After> {
+    const place = { resource: leasesResource, namespace: deps.namespace, name: lease.handle }
+    const removed = await deps.writes.remove(place, { uid: lease.uid, resourceVersion: lease.resourceVersion })
+    return removed.ok || isNotFound(removed.failure) ? done : retry
+  }
+
+  function later(until: Instant | undefined): After {
+    return until === undefined ? done : { tag: 'later', delay: milliseconds(Math.max(1, until - clock.now())) }
+  }
+
+  async function act(lease: Lease, owner: Owner): Promise<After> {
+    const debt = owed(lease, owner, deps.doomed(lease.handle), clock.now())
+    switch (debt.do) {
+      case 'wait':
+        if (debt.known !== undefined && !(await write(lease, { state: 'Issued', ...debt.known }))) return retry
+        return later(debt.until)
+      case 'revoke':
+        return revoke(lease)
+      case 'giveUp':
+        return giveUp(lease, debt.reason)
+      case 'forget':
+        return forget(lease)
+      case 'ask': {
+        const found = await ask(lease)
+        // it is there, so the store is behind and will say so; nobody answered: tried again
+        return found === 'gone' ? act(lease, { state: 'gone' }) : retry
+      }
+      default:
+        return unreachable(debt)
+    }
+  }
+
+  return async (handle) => {
+    const lease = leases.get(keyOf(handle))
+    if (lease === undefined || !deps.leads()) return done
+    return act(lease, owner(lease))
+  }
+}

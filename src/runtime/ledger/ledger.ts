@@ -1,0 +1,302 @@
+// The ledger of what exists outside the cluster: rows written before anything is made, and worked off until all of it is dead. Its queues,
+// workers and backoff are its own, so that neither issuing nor another provider's outage delays a revocation.
+
+import { isOpen, type Lease } from '../../core/lease.ts'
+import { splitKey, type TaskKey } from '../../core/names.ts'
+import type { Failure, LeaseFacts, Task } from '../../core/observed.ts'
+import type { KubeClient } from '../../kube/client.ts'
+import { type KubeObject, pathOf } from '../../kube/objects.ts'
+import type { Writes } from '../../kube/patch.ts'
+import type { StoreView } from '../../kube/store.ts'
+import { formatTime, milliseconds, seconds } from '../../lib/instant.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Entropy } from '../../ports/entropy.ts'
+import type { Journal, Subject } from '../../ports/journal.ts'
+import type { Log } from '../../ports/log.ts'
+import type { Meter } from '../../ports/meter.ts'
+import type { Provider } from '../../ports/provider.ts'
+import type { LeaseRow } from '../../telemetry/snapshot.ts'
+import type { ProviderObject } from '../objects/kinds.ts'
+import type { Document } from '../storage.ts'
+import type { Doubt } from '../views.ts'
+import { createCollect, type Told } from './collect.ts'
+import { createIntend, type Intend } from './intend.ts'
+import { createLanes } from './lanes.ts'
+import { leasesResource } from './rows.ts'
+import { createKeptSettings } from './settings.ts'
+import { createSweep } from './sweep.ts'
+
+export interface LedgerDeps {
+  readonly leases: StoreView<Lease>
+  readonly tasks: StoreView<Task>
+  readonly providers: StoreView<ProviderObject>
+  readonly doubt: Pick<Doubt, 'task'>
+  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly client: Pick<KubeClient, 'request'>
+  readonly writes: Writes
+  /** takes the reply of a write into the store of rows */
+  readonly absorb: (object: KubeObject) => void
+  /** the document in which one provider's settings are kept */
+  readonly document: (name: string) => Document
+  readonly leads: () => boolean
+  /** a row of this task changed so that its status says something else */
+  readonly changed: (task: TaskKey) => void
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly journal: Journal
+  readonly meter: Pick<Meter, 'revoked'>
+  readonly log: Log
+  readonly namespace: string
+  readonly prefix: string
+  readonly limit: number
+}
+
+export interface Ledger {
+  readonly intend: Intend
+  /** what may be alive because of a task, and what was given up */
+  facts(taskUid: string): readonly LeaseFacts[]
+  /**
+   * From now on the handle dies, whatever the record says. Waits a moment for it.
+   * @returns `undefined` when it is dead, or was never made
+   */
+  revoke(handle: string): Promise<Failure | undefined>
+  /** A provider's object or readiness changed: what failed there is tried at once. */
+  provider(name: string): void
+  rows(): Iterable<LeaseRow>
+  start(): void
+  /** Looks at every row and at every source: after a takeover, and from time to time. */
+  sweep(): void
+  stop(): Promise<void>
+}
+
+/** Workers a provider: as many as a source should be bothered with at a time. */
+const width = 4
+/** How long a task's pass waits for a death: most take less, and then one status write says all. */
+const patience = 150
+const overdueAfter = 60_000
+const sweepPeriod = 300_000
+
+export function createLedger(deps: LedgerDeps): Ledger {
+  const { leases, tasks, clock, entropy, log, journal } = deps
+  const keyOf = (handle: string): string => `${deps.namespace}/${handle}`
+  const backoff = { first: milliseconds(500), cap: seconds(60) }
+  const revocations = createLanes({ clock, entropy, log, backoff }, width)
+  const cleanings = createLanes({ clock, entropy, log, backoff: { first: seconds(5), cap: seconds(300) } }, 1)
+
+  const byTask = leases.index((lease) => [lease.task.uid])
+  const openByOrigin = leases.index((lease) => (isOpen(lease) ? [`${lease.task.namespace} ${lease.provider.uid}`] : []))
+  const openByProvider = leases.index((lease) => (isOpen(lease) ? [lease.provider.name] : []))
+
+  /** since when, by the monotonic clock */
+  const doomed = new Map<string, number>()
+  const failing = new Map<string, Set<string>>()
+  const seenToGo = new Set<string>()
+  const waiting = new Map<string, (() => void)[]>()
+  const warned = new Map<string, string>()
+
+  const settings = createKeptSettings({ providers: deps.providers, document: (uid) => deps.document(`taskbound-provider-${uid}`) })
+  const intend = createIntend({ ...deps, settings, openAt: (namespace, provider) => openByOrigin(`${namespace} ${provider}`).size })
+
+  const subjectOf = (lease: Lease): Subject => ({
+    task: lease.task.key,
+    taskUid: lease.task.uid,
+    agent: lease.agent,
+    action: lease.action,
+    requestedBy: tasks.get(lease.task.key)?.spec.requestedBy?.username,
+  })
+
+  const tell: Told = {
+    dying(lease) {
+      if (!doomed.has(lease.handle)) doomed.set(lease.handle, clock.monotonic())
+    },
+    failed(lease, failure) {
+      const there = failing.get(lease.provider.name) ?? new Set()
+      failing.set(lease.provider.name, there.add(lease.handle))
+      if (warned.get(lease.handle) === failure.message) return
+      warned.set(lease.handle, failure.message)
+      const note = `credential \`${lease.credential}\`: ${failure.message}; it is tried until it is dead`
+      journal.event({ subject: subjectOf(lease), type: 'Warning', reason: failure.reason, action: 'Revoke', note })
+      log.warn('a credential could not be revoked; it is tried again', {
+        handle: lease.handle,
+        provider: lease.provider.name,
+        reason: failure.message,
+      })
+    },
+    dead(lease) {
+      const task = tasks.get(lease.task.key)
+      const ended = task?.uid === lease.task.uid ? task.record.completedAt : undefined
+      const took = ended === undefined ? clock.monotonic() - (doomed.get(lease.handle) ?? clock.monotonic()) : clock.now() - ended
+      deps.meter.revoked(lease.provider.name, milliseconds(Math.max(0, took)))
+      closed(lease, 'AllRevoked', '')
+    },
+    givenUp: (lease, message) => closed(lease, 'Irrevocable', message),
+  }
+
+  function closed(lease: Lease, reason: 'AllRevoked' | 'Irrevocable', message: string): void {
+    doomed.delete(lease.handle)
+    warned.delete(lease.handle)
+    failing.get(lease.provider.name)?.delete(lease.handle)
+    for (const wake of waiting.get(lease.handle)?.splice(0) ?? []) wake()
+    const { credential, provider, attempt } = lease
+    journal.audit({
+      kind: 'revocation',
+      subject: subjectOf(lease),
+      credential,
+      provider: provider.name,
+      reason,
+      message,
+      attempt,
+      ...(lease.expiresAt === undefined ? {} : { expirationTime: formatTime(lease.expiresAt) }),
+    })
+  }
+
+  const collect = createCollect({
+    ...deps,
+    settings,
+    doomed: (handle) => doomed.has(handle),
+    seenToGo: (uid) => seenToGo.has(uid),
+    tell,
+  })
+
+  // keys are `<namespace of the task>/<handle>`: a queue is fair between namespaces
+  const workKey = (lease: Lease): string => `${lease.task.namespace}/${lease.handle}`
+  const handleIn = (key: string): string => splitKey(key as TaskKey).name
+  const look = (lease: Lease, priority: 'end' | 'new' | 'resync'): void => revocations.of(lease.provider.uid).add(workKey(lease), priority)
+
+  async function work(key: string): Promise<void> {
+    const lease = leases.get(keyOf(handleIn(key)))
+    if (lease === undefined) return
+    const queue = revocations.of(lease.provider.uid)
+    const after = await collect(lease.handle)
+    if (after.tag === 'retry') return queue.retry(key)
+    queue.forget(key)
+    if (after.tag === 'later') queue.addAfter(key, after.delay, 'resync')
+    if (after.tag === 'clean') cleanings.of(lease.provider.uid).addAfter(key, after.delay)
+  }
+
+  async function clean(key: string): Promise<void> {
+    const lease = leases.get(keyOf(handleIn(key)))
+    if (lease === undefined || isOpen(lease) || !deps.leads()) return
+    const outside = deps.findProvider(lease.provider.type)?.outside
+    const params = await settings.of(lease.provider)
+    if (outside === undefined || !params.ok) return
+    const queue = cleanings.of(lease.provider.uid)
+    const cleaned = await outside.clean(params.value, lease.handle)
+    if (cleaned.ok) return queue.forget(key)
+    log.warn('what is left of a dead credential could not be removed; it is tried again', {
+      handle: lease.handle,
+      provider: lease.provider.name,
+      reason: cleaned.failure.message,
+    })
+    queue.retry(key)
+  }
+
+  const sweep = createSweep({
+    ...deps,
+    readRow: async (name) => {
+      const found = await deps.client.request<KubeObject>({
+        method: 'GET',
+        path: pathOf(leasesResource, { namespace: deps.namespace, name }),
+      })
+      return found.ok ? { ok: true, value: found.value.body } : found
+    },
+    clean: (lease) =>
+      cleanings.of(lease.provider.uid).addAfter(workKey(lease), milliseconds(Math.max(0, lease.effectBy + 5_000 - clock.now()))),
+  })
+
+  leases.subscribe(({ before, after }) => {
+    const lease = after ?? before
+    if (lease === undefined) return
+    if (after !== undefined) look(after, isOpen(after) ? 'new' : 'resync')
+    // a row that begins says nothing of its task: the pass that wrote it is not over yet
+    const told = before !== undefined && (after === undefined || isOpen(before) !== isOpen(after) || before.message !== after.message)
+    if (told) deps.changed(lease.task.key)
+    if (after !== undefined && !isOpen(after)) for (const wake of waiting.get(after.handle)?.splice(0) ?? []) wake()
+    if (after === undefined && byTask(lease.task.uid).size === 0) seenToGo.delete(lease.task.uid)
+  })
+  tasks.subscribe((change) => {
+    const uid = change.before?.uid ?? change.after?.uid ?? ''
+    const rows = byTask(uid)
+    if (rows.size === 0) return
+    if (change.type === 'deleted' && !change.inferred) seenToGo.add(uid)
+    for (const key of rows) {
+      const lease = leases.get(key)
+      if (lease !== undefined) look(lease, 'new')
+    }
+  })
+
+  let sweeping: ReturnType<typeof setInterval> | undefined
+  const ledger: Ledger = {
+    intend,
+    facts: (uid) =>
+      [...byTask(uid)].flatMap((key): LeaseFacts[] => {
+        const lease = leases.get(key)
+        if (lease === undefined || (!isOpen(lease) && lease.state !== 'Irrevocable')) return []
+        return [{ handle: lease.handle, credential: lease.credential, open: isOpen(lease), message: lease.message }]
+      }),
+    async revoke(handle) {
+      const lease = leases.get(keyOf(handle))
+      if (lease === undefined || !isOpen(lease)) return undefined
+      tell.dying(lease)
+      look(lease, 'end')
+      const troubled = (failing.get(lease.provider.name)?.size ?? 0) > 0
+      if (!troubled) await closing(handle)
+      const now = leases.get(keyOf(handle))
+      if (now === undefined || !isOpen(now)) return undefined
+      return {
+        reason: 'RevocationUnconfirmed',
+        message: `credential \`${now.credential}\`: ${now.message ?? 'it is being revoked at its source'}`,
+      }
+    },
+    provider(name) {
+      failing.delete(name)
+      for (const key of openByProvider(name)) {
+        const lease = leases.get(key)
+        if (lease === undefined) continue
+        revocations.of(lease.provider.uid).forget(workKey(lease))
+        look(lease, 'end')
+      }
+    },
+    *rows() {
+      const now = clock.monotonic()
+      for (const lease of leases.values()) {
+        if (!isOpen(lease)) continue
+        const since = doomed.get(lease.handle)
+        const dying = since !== undefined || lease.state === 'Revoking'
+        yield {
+          provider: lease.provider.name,
+          state: !dying ? 'Open' : since !== undefined && now - since <= overdueAfter ? 'Revoking' : 'Overdue',
+        }
+      }
+    },
+    start() {
+      revocations.start(work)
+      cleanings.start(clean)
+      sweeping = setInterval(() => ledger.sweep(), sweepPeriod)
+      sweeping.unref()
+    },
+    sweep() {
+      for (const lease of leases.values()) look(lease, 'resync')
+      void sweep.all()
+    },
+    async stop() {
+      clearInterval(sweeping)
+      await Promise.all([revocations.stop(), cleanings.stop()])
+    },
+  }
+
+  function closing(handle: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const list = waiting.get(handle) ?? []
+    waiting.set(handle, [...list, resolve])
+    const timer = setTimeout(resolve, patience)
+    return promise.finally(() => {
+      clearTimeout(timer)
+      const left = (waiting.get(handle) ?? []).filter((other) => other !== resolve)
+      if (left.length === 0) waiting.delete(handle)
+      else waiting.set(handle, left)
+    })
+  }
+
+  return ledger
+}

@@ -1,0 +1,78 @@
+// Asks each source for everything that carries this installation's handles: what has no open row is killed, and what is left of the
+// dead is removed. Finds what the ledger itself cannot know of, such as rows that were lost with a restored backup.
+
+import { isOpen, type Lease } from '../../core/lease.ts'
+import type { ApiError } from '../../kube/errors.ts'
+import { isNotFound } from '../../kube/errors.ts'
+import type { KubeObject } from '../../kube/objects.ts'
+import type { StoreView } from '../../kube/store.ts'
+import type { Result } from '../../lib/result.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Log } from '../../ports/log.ts'
+import type { Provider } from '../../ports/provider.ts'
+import type { ProviderObject } from '../objects/kinds.ts'
+
+export interface SweepDeps {
+  readonly providers: StoreView<ProviderObject>
+  readonly leases: StoreView<Lease>
+  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  /** one live read of a row */
+  readonly readRow: (handle: string) => Promise<Result<KubeObject, ApiError>>
+  readonly leads: () => boolean
+  readonly clock: Clock
+  readonly log: Pick<Log, 'warn' | 'error' | 'info'>
+  readonly namespace: string
+  readonly prefix: string
+  /** removes what is left of a dead handle, when its time has come */
+  readonly clean: (lease: Lease) => void
+}
+
+export interface Sweep {
+  /** one provider object; another call while one runs does nothing */
+  provider(object: ProviderObject): Promise<void>
+  all(): Promise<void>
+}
+
+export function createSweep(deps: SweepDeps): Sweep {
+  const { log, clock } = deps
+  const running = new Set<string>()
+
+  /** No row, by the store and by the API server: nobody will ever ask for it again. */
+  async function stray(provider: Provider<unknown>, object: ProviderObject, handle: string): Promise<void> {
+    const found = await deps.readRow(handle)
+    if (found.ok || !isNotFound(found.failure) || !deps.leads()) return
+    const killed = await provider.revoke(object.params, { lease: { handle, effectBy: clock.now() } })
+    const cleaned = killed.ok ? await provider.outside?.clean(object.params, handle) : undefined
+    const told = { provider: object.name, handle }
+    if (!killed.ok)
+      log.error('something of this installation without a row in the ledger could not be killed', {
+        ...told,
+        reason: killed.failure.message,
+      })
+    else log.warn('something of this installation without a row in the ledger was killed', { ...told, removed: cleaned?.ok === true })
+  }
+
+  async function provider(object: ProviderObject): Promise<void> {
+    const implementation = deps.findProvider(object.type)
+    if (implementation?.outside === undefined || running.has(object.uid) || !deps.leads()) return
+    running.add(object.uid)
+    try {
+      const listed = await implementation.outside.list(object.params, deps.prefix)
+      if (!listed.ok)
+        return log.info('a source could not be swept; it is tried again', { provider: object.name, reason: listed.failure.message })
+      for (const handle of listed.value ?? []) {
+        if (!deps.leads()) return
+        const lease = deps.leases.get(`${deps.namespace}/${handle}`)
+        if (lease === undefined) await stray(implementation, object, handle)
+        else if (!isOpen(lease)) deps.clean(lease)
+      }
+    } finally {
+      running.delete(object.uid)
+    }
+  }
+
+  return {
+    provider,
+    all: async () => void (await Promise.all([...deps.providers.values()].map(provider))),
+  }
+}
