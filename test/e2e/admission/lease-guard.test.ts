@@ -23,6 +23,10 @@ const lease = (name: string) => ({
   },
 })
 
+const giveUp = (reason: string, more: { readonly annotations?: object; readonly [key: string]: unknown } = {}) => ({
+  metadata: { ...more, annotations: { ...more.annotations, 'taskbound.dev/irrevocable': reason } },
+})
+
 beforeAll(async () => {
   await installOperator(kube)
   ns = await kube.freshNamespace('ledger')
@@ -41,8 +45,40 @@ test('the operator writes and deletes rows, nobody else does', async () => {
     { name: 'status', method: 'PATCH', path: dry(`${rows}/tb1/status`), body: state, refused },
     { name: 'delete', method: 'DELETE', path: dry(`${rows}/tb1`), refused },
     { name: 'delete all', method: 'DELETE', path: dry(rows), refused },
+    { name: 'a reason to give it up', method: 'PATCH', path: dry(`${rows}/tb1`), body: giveUp('the server was scrapped') },
+    { name: 'no reason', method: 'PATCH', path: dry(`${rows}/tb1`), body: giveUp('x'), refused: 'must say why' },
+    {
+      name: 'a reason and a label',
+      method: 'PATCH',
+      path: dry(`${rows}/tb1`),
+      body: giveUp('the server was scrapped', { labels: { a: 'b' } }),
+      refused,
+    },
+    {
+      name: 'a reason and another annotation',
+      method: 'PATCH',
+      path: dry(`${rows}/tb1`),
+      body: giveUp('the server was scrapped', { annotations: { a: 'b' } }),
+      refused,
+    },
+    {
+      name: 'a reason and a finalizer',
+      method: 'PATCH',
+      path: dry(`${rows}/tb1`),
+      body: giveUp('the server was scrapped', { finalizers: ['example.test/hold'] }),
+      refused,
+    },
+    {
+      name: 'a reason in a status',
+      method: 'PATCH',
+      path: dry(`${rows}/tb1/status`),
+      body: { ...giveUp('the server was scrapped'), ...state },
+      refused,
+    },
     { name: 'a finalizer', method: 'PATCH', path: dry(`${rows}/tb1`), body: { metadata: { finalizers: ['example.test/hold'] } }, refused },
     { name: 'its status', as: operator, method: 'PATCH', path: `${rows}/tb1/status`, body: state },
+    { name: 'given up', method: 'PATCH', path: `${rows}/tb1`, body: giveUp('the server was scrapped') },
+    { name: 'another reason', method: 'PATCH', path: dry(`${rows}/tb1`), body: giveUp('somebody else says so'), refused },
     { name: 'its delete', as: operator, method: 'DELETE', path: dry(`${rows}/tb1`) },
   ]
   for (const row of table) await check(kube, row)
