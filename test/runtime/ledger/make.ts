@@ -1,0 +1,186 @@
+// A ledger with an API server of one collection and a source that a test can look at and break.
+
+import { handleOf, handlePrefix, type Lease } from '../../../src/core/lease.ts'
+import { asUid } from '../../../src/core/names.ts'
+import type { Failure, Presence, Task } from '../../../src/core/observed.ts'
+import type { ApiError } from '../../../src/kube/errors.ts'
+import type { KubeObject } from '../../../src/kube/objects.ts'
+import type { Writes } from '../../../src/kube/patch.ts'
+import { createStore } from '../../../src/kube/store.ts'
+import { at, type Duration, milliseconds, seconds } from '../../../src/lib/instant.ts'
+import { fail, ok, type Result } from '../../../src/lib/result.ts'
+import type { AuditEntry, EventNote } from '../../../src/ports/journal.ts'
+import type { Provider } from '../../../src/ports/provider.ts'
+import { createLedger } from '../../../src/runtime/ledger/ledger.ts'
+import { readLease } from '../../../src/runtime/ledger/rows.ts'
+import type { ProviderObject } from '../../../src/runtime/objects/kinds.ts'
+import type { Document } from '../../../src/runtime/storage.ts'
+import { makeTask, t0 } from '../../support/make.ts'
+
+export const namespace = 'taskbound-system'
+export const prefix = handlePrefix('cluster', namespace)
+export const order = {
+  name: 'db',
+  provider: { kind: 'ClusterCredentialProvider', name: 'corp', uid: asUid('provider-1'), type: 'fake' },
+  expiresAt: at(t0 + 600_000),
+}
+export const providerObject = (name = 'corp', uid = 'provider-1'): ProviderObject =>
+  ({ name, uid: asUid(uid), type: 'fake', params: { host: name }, namespace: '' }) as unknown as ProviderObject
+export const handle = (attempt = 1, task = makeTask()): string => handleOf(prefix, task.uid, 'db', attempt)
+export const failed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
+
+type Body = { metadata: Record<string, unknown>; spec: unknown; status?: Record<string, unknown> }
+const http = (status: number, reason: string): ApiError => ({ kind: 'http', status, reason, message: reason }) as ApiError
+
+export function makeLedger(options: { readonly limit?: number; readonly leads?: () => boolean } = {}) {
+  let version = 1
+  const clock = { wall: t0 as number, mono: 1_000 }
+  const rows = new Map<string, KubeObject>()
+  const leases = createStore<Lease>()
+  const tasks = createStore<Task>()
+  const providers = createStore<ProviderObject>()
+  const documents = new Map<string, unknown>()
+  const audit: AuditEntry[] = []
+  const events: EventNote[] = []
+  const changed: string[] = []
+  const calls: string[] = []
+  const live: { task: Presence } = { task: { state: 'unknown' } }
+  const source = {
+    revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Failure>> => ok(undefined),
+    clean: async (_handle: string): Promise<Result<undefined, Failure>> => ok(undefined),
+    list: [] as string[],
+  }
+
+  function see(object: KubeObject): void {
+    const value = readLease(object)
+    if (value === undefined) throw new Error('no row')
+    const { uid, resourceVersion } = object.metadata
+    leases.observe('', { key: `${namespace}/${value.handle}`, uid, resourceVersion, value })
+  }
+  function store(name: string, object: Body): KubeObject {
+    const metadata = { ...object.metadata, resourceVersion: String(++version) }
+    const stored = { ...object, metadata } as unknown as KubeObject
+    rows.set(name, stored)
+    return stored
+  }
+
+  const writes = {
+    async create(place: { name: string }, object: unknown) {
+      calls.push(`POST ${place.name}`)
+      if (rows.has(place.name)) return fail(http(409, 'AlreadyExists'))
+      const { metadata, ...rest } = object as Body
+      return ok(
+        store(place.name, {
+          ...rest,
+          metadata: { ...metadata, uid: `row-${++version}`, creationTimestamp: new Date(clock.wall).toISOString() },
+        }),
+      )
+    },
+    async patchStatus(place: { name: string }, expected: string, status: Record<string, unknown>) {
+      calls.push(`PATCH ${place.name} ${String(status['state'])}`)
+      const found = rows.get(place.name)
+      if (found === undefined) return fail(http(404, 'NotFound'))
+      if (found.metadata.resourceVersion !== expected) return fail(http(409, 'Conflict'))
+      const merged = Object.fromEntries(Object.entries({ ...(found['status'] as object), ...status }).filter(([, v]) => v !== null))
+      return ok(store(place.name, { ...(found as unknown as Body), status: merged }))
+    },
+    async remove(place: { name: string }) {
+      calls.push(`DELETE ${place.name}`)
+      const found = rows.get(place.name)
+      rows.delete(place.name)
+      if (found !== undefined) leases.remove('', { metadata: { ...found.metadata, resourceVersion: String(++version) } })
+      return ok(undefined)
+    },
+  } as unknown as Writes
+
+  const provider = {
+    type: 'fake',
+    outside: {
+      settling: seconds(0),
+      renewal: 'InPlace',
+      async clean(_params: unknown, name: string) {
+        calls.push(`clean ${name}`)
+        return source.clean(name)
+      },
+      list: async () => ok(source.list),
+    },
+    async revoke(params: unknown, { lease }: { lease?: { handle: string } }) {
+      calls.push(`revoke ${lease?.handle}`)
+      return source.revoke(lease?.handle ?? '', params)
+    },
+  } as unknown as Provider<unknown>
+
+  const document = (name: string): Document => ({
+    read: async () => ok({ value: documents.get(name), version: documents.has(name) ? '1' : undefined }),
+    async write(value) {
+      documents.set(name, value)
+      return ok(undefined)
+    },
+  })
+
+  const ledger = createLedger({
+    leases,
+    tasks,
+    providers,
+    doubt: {
+      async task() {
+        calls.push('GET task')
+        return live.task
+      },
+    },
+    findProvider: (type) => (type === 'fake' ? provider : undefined),
+    client: {
+      async request({ path }: { path: string }) {
+        calls.push(`GET ${path.slice(path.lastIndexOf('/') + 1)}`)
+        const found = rows.get(path.slice(path.lastIndexOf('/') + 1))
+        return found === undefined ? fail(http(404, 'NotFound')) : ok({ body: found })
+      },
+    } as never,
+    writes,
+    absorb: see,
+    document,
+    leads: options.leads ?? (() => true),
+    changed: (key) => void changed.push(key),
+    clock: { now: () => at(clock.wall), monotonic: () => milliseconds(clock.mono) },
+    entropy: { bytes: (n) => new Uint8Array(n), uuid: () => '', unit: () => 0.5 },
+    journal: { audit: (entry) => void audit.push(entry), event: (note) => void events.push(note) },
+    meter: { revoked: (_provider: string, _overrun: Duration) => undefined },
+    log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
+    namespace,
+    prefix,
+    limit: options.limit ?? 1000,
+  })
+  ledger.start()
+
+  return {
+    ledger,
+    leases,
+    tasks,
+    providers,
+    documents,
+    rows,
+    audit,
+    events,
+    changed,
+    calls,
+    live,
+    source,
+    clock,
+    state: (name: string): string | undefined => leases.get(`${namespace}/${name}`)?.state,
+    message: (name: string): string | undefined => leases.get(`${namespace}/${name}`)?.message,
+    provide: (object = providerObject()) =>
+      providers.observe('', { key: object.name, uid: object.uid, resourceVersion: String(++version), value: object }),
+    put: (task: Task) => tasks.observe('', { key: task.key, uid: task.uid, resourceVersion: String(++version), value: task }),
+    vanish: (task: Task) =>
+      tasks.remove('', {
+        metadata: { name: task.name, namespace: task.namespace, uid: task.uid, resourceVersion: String(++version) },
+      } as never),
+    annotate(name: string, annotations: Record<string, string>) {
+      const found = rows.get(name) as unknown as Body
+      see(store(name, { ...found, metadata: { ...found.metadata, annotations } }))
+    },
+    /** somebody else's write, which this replica has not seen */
+    touch: (name: string) => void store(name, rows.get(name) as unknown as Body),
+    see: (name: string) => see(rows.get(name) as KubeObject),
+  }
+}
