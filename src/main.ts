@@ -12,7 +12,7 @@ import { createLeaderClient, type LeaderAddress } from './http/oidc/leader.ts'
 import { oidcRoutes } from './http/oidc/routes.ts'
 import { createHttpServer } from './http/server.ts'
 import { generateKeyDocument } from './issuer/key-document.ts'
-import { loadOrCreate } from './issuer/key-store.ts'
+import { loadOrCreate, loadOrCreateDocument } from './issuer/key-store.ts'
 import { createKeyring } from './issuer/keyring.ts'
 import { accessTokenClaims } from './issuer/profiles/access-token.ts'
 import { jwtSvidClaims } from './issuer/profiles/jwt-svid.ts'
@@ -26,10 +26,13 @@ import { ok, type Result } from './lib/result.ts'
 import { createPolicyEngine } from './policy/engine.ts'
 import type { Log } from './ports/log.ts'
 import { createJwtProvider } from './providers/jwt/provider.ts'
+import { createPostgresProvider } from './providers/postgres/provider.ts'
+import { createWire } from './providers/postgres/wire.ts'
 import { createRegistry } from './providers/registry.ts'
+import { createPasswords, passwordKey } from './runtime/ledger/passwords.ts'
 import { createOperator, type Operator } from './runtime/operator.ts'
 import { createSnapshot } from './runtime/snapshot.ts'
-import { createDocument, createKeyStore, createListStore, names, publish } from './runtime/storage.ts'
+import { createDocument, createKeyStore, createListStore, createLoginReader, names, publish } from './runtime/storage.ts'
 import { createAudit, openAuditFile } from './telemetry/audit.ts'
 import { createEvents } from './telemetry/events.ts'
 import { createJournal } from './telemetry/journal.ts'
@@ -157,6 +160,16 @@ async function run(settings: Settings): Promise<void> {
   const certificate = await buildCertificate(settings, client)
   const issuer = await buildIssuer(settings, client, certificate, () => operator)
   const prefix = await findHandlePrefix(settings, client)
+  const wire = createWire()
+  const passwords = must(await loadOrCreateDocument(createKeyStore(client, settings.namespace, names.passwordKey), passwordKey(entropy)))
+  const postgres = createPostgresProvider({
+    wire,
+    clock,
+    entropy,
+    readLogin: createLoginReader(client, settings.namespace),
+    password: createPasswords(passwords),
+    prefix,
+  })
 
   const tls = certificate === undefined ? {} : { tls: certificate.tls() }
   const issuerServer = createHttpServer({ name: 'issuer', ...at(settings.issuer.listen), routes: issuer.routes, log, ...tls })
@@ -171,7 +184,7 @@ async function run(settings: Settings): Promise<void> {
     meter: metrics,
     journal,
     engine: createPolicyEngine({ clock }),
-    registry: createRegistry([issuer.jwt]),
+    registry: createRegistry([issuer.jwt, postgres]),
     statusLists: issuer.statusLists,
     document: (name) => createDocument(client, settings.namespace, name),
     handlePrefix: prefix,
@@ -217,6 +230,7 @@ async function run(settings: Settings): Promise<void> {
   clearInterval(renewal)
   await started.stop()
   await Promise.all([issuerServer.stop(), healthServer.stop(), metricsServer.stop()])
+  await wire.close()
   await journal.flush()
   metrics.close()
   client.close()

@@ -450,6 +450,10 @@ export interface CredentialRecord {
    * The attempt under which it was last intended.
    */
   readonly attempt?: number
+  /**
+   * Its name at a source outside of the cluster, for example that of a database role, and of its row in the operator's ledger.
+   */
+  readonly handle?: string
   readonly statusList?: StatusListPlace
   /**
    * When it was last issued or renewed.
@@ -618,9 +622,9 @@ export interface ClusterCredentialProvider {
  */
 export interface ClusterCredentialProviderSpec {
   /**
-   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation.
+   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task.
    */
-  readonly type: 'jwt'
+  readonly type: 'jwt' | 'postgres'
   readonly namespaces?: NamespaceSelector
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
@@ -631,6 +635,7 @@ export interface ClusterCredentialProviderSpec {
    */
   readonly destinations?: readonly string[]
   readonly jwt?: JwtProviderSpec
+  readonly postgres?: PostgresProviderSpec
 }
 /**
  * Selects, by their labels, the namespaces whose tasks may refer to the provider. Unlike elsewhere in Kubernetes, an absent or empty selector selects nobody. Every namespace: `matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]`.
@@ -686,6 +691,70 @@ export interface JwtProviderSpec {
   readonly maxTTLSeconds: number
 }
 /**
+ * A PostgreSQL server, version 15 or newer. Each task gets a login role of its own, which is a member of the groups that it asks for as `scopes`, and loses it, with every open session, at its end. For `type` `postgres`.
+ */
+export interface PostgresProviderSpec {
+  /**
+   * DNS name or IP address of the primary, as its certificate names it, for example `db.corp.example`. TLS is always used and always verified.
+   */
+  readonly host: string
+  /**
+   * Port of the primary.
+   */
+  readonly port: number
+  /**
+   * Databases that its credentials are meant for. The first is the one in the field `url`. What a role can reach is decided by the server's own rights.
+   */
+  readonly databases: readonly string[]
+  /**
+   * Every group role that a task may ask for by `scopes`, for example `app_read`. A group must not be able to outlive a task: no login, nothing owned, no right to create anything, no right to grant.
+   */
+  readonly groups: readonly string[]
+  /**
+   * Hot standbys of the server at which the roles can log in too. Sessions are cut there as well; at a standby that is not listed a session lives on after the end of its task.
+   */
+  readonly endpoints?: readonly PostgresEndpoint[]
+  /**
+   * Certificates (PEM) of the authorities that may vouch for the servers. Without it those that Node.js ships are trusted.
+   */
+  readonly caBundle?: string
+  readonly loginSecretRef: LoginSecretRef
+  /**
+   * Connections that one task may have at a time.
+   */
+  readonly connectionLimit: number
+  /**
+   * After this time a statement of a task is cancelled. A session may change it for itself; it is for those who forget, not for those who attack.
+   */
+  readonly statementTimeoutSeconds?: number
+  /**
+   * The longest life of a role without renewal; a task that asks for more is refused.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
+ * One standby.
+ */
+export interface PostgresEndpoint {
+  /**
+   * DNS name or IP address, as its certificate names it.
+   */
+  readonly host: string
+  /**
+   * Port.
+   */
+  readonly port: number
+}
+/**
+ * The Secret in the operator's namespace that holds the operator's own login, in the keys `username` and `password`. It must carry the annotation `taskbound.dev/origin` with `<host>:<port>` of this provider, so that no other server is shown the password.
+ */
+export interface LoginSecretRef {
+  /**
+   * Name of the Secret.
+   */
+  readonly name: string
+}
+/**
  * What is known about the provider. Only the operator's identity can write it.
  */
 export interface ClusterCredentialProviderStatus {
@@ -730,6 +799,14 @@ export interface CredentialLeaseSpec {
    * The attempt of the task that it belongs to.
    */
   readonly attempt: number
+  /**
+   * Agent of the task, for the audit stream.
+   */
+  readonly agent?: string
+  /**
+   * Action of the task, for the audit stream.
+   */
+  readonly action?: string
   readonly provider: ProviderPin
   /**
    * Nothing is sent to the source after this time under this row.

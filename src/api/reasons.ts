@@ -32,6 +32,9 @@ export const reasons = {
   ScopeNotListed: 'The provider does not list a scope that the credential asks for.',
   TtlOutOfRange: 'The credential asks for a life that the provider cannot give.',
   ProviderConfigInvalid: 'The provider object is not usable as it is.',
+  ProviderUnreachable: 'The source of the provider cannot be reached, or refuses the operator.',
+  GroupCanOutliveTask:
+    'A group role of the database could make something that outlives a task, so it is given to none; the message says what and the SQL that mends it.',
   ProviderReady: 'The provider can issue.',
   // Issued
   Issued: 'Every credential is issued and in the Secret of the task.',

@@ -49,6 +49,29 @@ export function createKeyStore(client: Pick<KubeClient, 'request'>, namespace: s
   }
 }
 
+/** A login that an administrator put into the operator's namespace, with the server that it is for. A failure is a sentence. */
+export function createLoginReader(client: Pick<KubeClient, 'request'>, namespace: string) {
+  return async (
+    name: string,
+  ): Promise<Result<{ readonly username: string; readonly password: Material; readonly origin: string | undefined }, string>> => {
+    const found = await client.request<KubeObject>({ method: 'GET', path: pathOf(secrets, { namespace, name }) })
+    if (!found.ok)
+      return fail(
+        isNotFound(found.failure)
+          ? `Secret \`${name}\` does not exist in namespace \`${namespace}\`: make it with the keys \`username\` and \`password\``
+          : `Secret \`${name}\` cannot be read: ${describeError(found.failure)}`,
+      )
+    const data = record(found.value.body['data'])
+    const [username, password] = [text(data['username']), text(data['password'])]
+    if (username === undefined || password === undefined) return fail(`Secret \`${name}\` must have the keys \`username\` and \`password\``)
+    return ok({
+      username: Buffer.from(username, 'base64').toString(),
+      password: new Material(Buffer.from(password, 'base64')),
+      origin: found.value.body.metadata.annotations?.['taskbound.dev/origin'],
+    })
+  }
+}
+
 /** One JSON document in a ConfigMap. */
 export interface Document {
   read(): Promise<Result<{ readonly value: unknown; readonly version: string | undefined }, string>>

@@ -21,6 +21,7 @@ export interface Row {
 
 export const credential = { name: 'api', providerRef: { kind: 'ClusterCredentialProvider', name: 'corp' } }
 const jwt = { profile: 'AccessToken', audiences: ['https://a.example'] }
+const postgres = { host: 'db.example', databases: ['app'], groups: ['app_read'], loginSecretRef: { name: 'db-login' } }
 const pin = { kind: 'ClusterCredentialProvider', name: 'corp', uid: 'u', type: 'jwt' }
 export const leaseSpec = {
   handle: 'tbx',
@@ -103,6 +104,30 @@ export const rows: readonly Row[] = [
     fail: { spec: { attributes: manyNames } },
   },
   { kind: 'ClusterCredentialProvider', rule: "`jwt` must be specified when `type` is 'jwt'", pass: {}, fail: { spec: { jwt: undefined } } },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`postgres` must be specified when `type` is 'postgres'",
+    pass: { spec: { type: 'postgres', jwt: undefined, postgres } },
+    fail: { spec: { type: 'postgres', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: 'only the block that is called like `type`',
+    pass: { spec: { type: 'postgres', jwt: undefined, postgres } },
+    fail: { spec: { postgres } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`type` may not be changed',
+    pass: { change: { sensitivity: 'Public' } },
+    fail: { change: { type: 'postgres', jwt: null, postgres } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`host` and `port` may not be changed',
+    pass: { spec: { type: 'postgres', jwt: undefined, postgres }, change: { postgres: { groups: ['app_write'] } } },
+    fail: { spec: { type: 'postgres', jwt: undefined, postgres }, change: { postgres: { port: 5433 } } },
+  },
   {
     kind: 'ClusterCredentialProvider',
     rule: '`values` must be specified when',

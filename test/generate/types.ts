@@ -24,6 +24,7 @@ const names: Readonly<Record<string, string>> = {
   'CredentialRecord.revocation': 'RevocationPromise',
   'ClusterCredentialProviderSpec.namespaces': 'NamespaceSelector',
   'ClusterCredentialProviderSpec.jwt': 'JwtProviderSpec',
+  'ClusterCredentialProviderSpec.postgres': 'PostgresProviderSpec',
   'ClusterCredentialProviderStatus.revocation': 'RevocationPromise',
   'NamespaceSelector.matchExpressions': 'NamespaceRequirement',
   'CredentialLeaseSpec.task': 'TaskPin',

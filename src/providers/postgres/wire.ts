@@ -1,0 +1,201 @@
+// Talks to PostgreSQL, and is the only file that does: few kept connections a server, TLS always verified, every option said so that no
+// environment variable means anything, every wait bounded. What a server answers is told by its SQLSTATE alone.
+
+import { checkServerIdentity, rootCertificates } from 'node:tls'
+import pg from 'pg'
+import { fail, ok, type Result } from '../../lib/result.ts'
+import type { Endpoint } from './params.ts'
+import { states } from './sql.ts'
+
+export interface Login {
+  readonly username: string
+  readonly password: string
+}
+
+/** One database of one server, as one login. */
+export interface Place extends Endpoint {
+  readonly database: string
+  readonly caBundle: string | undefined
+  readonly login: Login
+}
+
+/** Why a statement did not succeed. `state` is the SQLSTATE where the server answered; `own` the text of an error that our SQL raised. */
+export interface WireFailure {
+  readonly state: string | undefined
+  readonly sentence: string
+  readonly own: string | undefined
+}
+
+export type Row = Readonly<Record<string, unknown>>
+
+export interface Wire {
+  /** The rows of one statement. @param limit milliseconds after which no answer is waited for */
+  query(place: Place, sql: string, limit: number): Promise<Result<readonly Row[], WireFailure>>
+  /** Several statements in one session of its own. Stops at the first that fails. */
+  session<T>(
+    place: Place,
+    limit: number,
+    work: (run: (sql: string) => Promise<readonly Row[]>) => Promise<T>,
+  ): Promise<Result<T, WireFailure>>
+  close(): Promise<void>
+}
+
+const connecting = 5_000
+/** connections to one database of one server */
+const width = 4
+/** places whose connections are kept; the least used go first */
+const places = 64
+
+const sentences: Readonly<Record<string, string>> = {
+  '28P01': 'the server refuses the password of the login',
+  '28000': 'the server refuses the login: look at pg_hba.conf, which must let it in by hostssl with scram-sha-256',
+  '3D000': 'the database does not exist',
+  '42501': 'the login lacks a right that it needs',
+  '42710': 'a role of that name exists already',
+  '42704': 'a role does not exist',
+  '53300': 'the server has no connection left',
+  '55P03': 'somebody holds a lock that is needed',
+  '57014': 'the server took too long',
+  '57P01': 'the server is shutting down',
+  '57P03': 'the server is starting up or shutting down',
+  '2BP01': 'objects of others depend on it',
+  [states.tooLate]: 'the call came too late by the clock of the server, or that clock is ahead; nothing was made',
+  [states.standby]: 'the server is a standby: `host` must be the primary',
+  [states.notAlive]: 'the role is not alive',
+  ECONNREFUSED: 'the server refuses the connection: is it up, and do `host` and `port` fit?',
+  ECONNRESET: 'the connection was cut',
+  ENOTFOUND: 'the name of the server cannot be resolved',
+  EAI_AGAIN: 'the name of the server cannot be resolved at the moment',
+  ETIMEDOUT: 'the server does not answer',
+  EHOSTUNREACH: 'the server cannot be reached',
+  ENETUNREACH: 'the server cannot be reached',
+  CERT_HAS_EXPIRED: 'the certificate of the server has expired',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate of the server is signed by itself: put its authority into `caBundle`',
+  SELF_SIGNED_CERT_IN_CHAIN: 'the certificate of the server is from an authority that is not known: put it into `caBundle`',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate of the server is from an authority that is not known: put it into `caBundle`',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the certificate of the server is from an authority that is not known: put it into `caBundle`',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate of the server does not name `host`',
+}
+
+function failure(error: unknown): WireFailure {
+  const { code, message } = error as { code?: unknown; message?: unknown }
+  const known = typeof code === 'string' ? code : undefined
+  const state = known !== undefined && /^[0-9A-Z]{5}$/.test(known) ? known : undefined
+  const text = String(message ?? '')
+  const noTls = text.includes('does not support SSL')
+  const timeout = /timeout/i.test(text)
+  const sentence =
+    (known === undefined ? undefined : sentences[known]) ??
+    (noTls ? 'the server does not speak TLS: turn `ssl` on' : undefined) ??
+    (timeout ? 'the server does not answer' : undefined) ??
+    (state === undefined ? 'the connection failed' : `the server answers with SQLSTATE ${state}`)
+  return { state, sentence, own: state?.startsWith('TB') === true ? text : undefined }
+}
+
+export function createWire(): Wire {
+  const pools = new Map<string, pg.Pool>()
+
+  function options({ host, port, database, caBundle, login }: Place): pg.ClientConfig {
+    return {
+      host,
+      port,
+      database,
+      user: login.username,
+      password: login.password,
+      ssl: {
+        ca: caBundle ?? [...rootCertificates],
+        rejectUnauthorized: true,
+        minVersion: 'TLSv1.2',
+        checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+      },
+      // set, so that PGOPTIONS is not read, and so that no schema but the system's is looked into
+      options: '-c search_path=pg_catalog',
+      application_name: 'taskbound',
+      fallback_application_name: 'taskbound',
+      client_encoding: 'UTF8',
+      connectionTimeoutMillis: connecting,
+      keepAlive: true,
+      statement_timeout: 30_000,
+      lock_timeout: 5_000,
+      idle_in_transaction_session_timeout: 30_000,
+    } as pg.ClientConfig
+  }
+
+  function poolOf(place: Place): pg.Pool {
+    const key = JSON.stringify([place.host, place.port, place.database, place.caBundle, place.login])
+    const known = pools.get(key)
+    if (known !== undefined) {
+      // the order of a map is that of insertion: what is used is young again
+      pools.delete(key)
+      pools.set(key, known)
+      return known
+    }
+    const made = new pg.Pool({ ...options(place), max: width, idleTimeoutMillis: 120_000, allowExitOnIdle: true })
+    // an idle connection that the server ends
+    made.on('error', () => undefined)
+    pools.set(key, made)
+    const [oldest] = pools.keys()
+    if (pools.size > places && oldest !== undefined) {
+      void pools.get(oldest)?.end()
+      pools.delete(oldest)
+    }
+    return made
+  }
+
+  async function query(place: Place, sql: string, limit: number): Promise<Result<readonly Row[], WireFailure>> {
+    let client: pg.PoolClient | undefined
+    try {
+      client = await poolOf(place).connect()
+      const answer = await within(limit, client.query(sql))
+      client.release()
+      return ok(answer.rows as Row[])
+    } catch (error) {
+      // whatever it still does there, nobody will read its answer
+      const answered = failure(error).state !== undefined
+      client?.release(!answered)
+      return fail(failure(error))
+    }
+  }
+
+  async function session<T>(
+    place: Place,
+    limit: number,
+    work: (run: (sql: string) => Promise<readonly Row[]>) => Promise<T>,
+  ): Promise<Result<T, WireFailure>> {
+    const client = new pg.Client(options(place))
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      return ok(
+        await within(
+          limit,
+          work(async (sql) => (await client.query(sql)).rows as Row[]),
+        ),
+      )
+    } catch (error) {
+      return fail(failure(error))
+    } finally {
+      client.end().catch(() => undefined)
+    }
+  }
+
+  return {
+    query,
+    session,
+    async close() {
+      await Promise.all([...pools.values()].map((pool) => pool.end()))
+      pools.clear()
+    },
+  }
+}
+
+/** Rejects as a connection does that timed out. */
+function within<T>(limit: number, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })), Math.max(1, limit))
+  })
+  // an answer that comes after the limit is nobody's error
+  work.catch(() => undefined)
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
+}
