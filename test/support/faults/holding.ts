@@ -12,6 +12,8 @@ export interface HoldingProxy {
   release(): void
   /** Cuts all connections and refuses new ones until `allow`. */
   refuse(): void
+  /** The same for new ones alone: what was kept can still be released. */
+  refuseNew(): void
   /** Nothing passes any more, in either direction, and nothing is refused: a black hole, until `allow`. */
   swallow(): void
   allow(): void
@@ -82,6 +84,9 @@ export async function startHoldingProxy(target: number): Promise<HoldingProxy> {
     refuse() {
       mode = 'refuse'
       cut()
+    },
+    refuseNew() {
+      mode = 'refuse'
     },
     swallow() {
       mode = 'swallow'
