@@ -1,0 +1,124 @@
+// The cases in which operators of this kind leave credentials alive: the source down while tasks are deleted, kills, orderly restarts, a
+// namespace deleted with its provider, Secrets deleted by hand, a namespace deleted while nobody runs. PostgreSQL is asked each time.
+
+import { once } from 'node:events'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { eventually } from '../../support/cluster.ts'
+import { type RunningOperator, startOperator } from '../../support/operator.ts'
+import { freeLease } from '../faults/tokens.ts'
+import { createDatabase, type Database, onlyAlive } from '../support/database.ts'
+import { createScenario, runOperator, type Scenario } from '../support/scenario.ts'
+
+const count = 20
+const api = '/apis/taskbound.dev/v1alpha1'
+let scenario: Scenario
+let database: Database
+let operator: RunningOperator | undefined
+const table: string[] = []
+
+beforeEach(async () => {
+  scenario = await createScenario('left')
+  database = await createDatabase(scenario)
+  await freeLease(scenario)
+})
+afterEach(async () => {
+  await operator?.stop()
+  operator = undefined
+  await database?.close()
+  await scenario?.close()
+})
+beforeAll(() => void table.push('case                                              roles alive'))
+afterAll(() => console.log(table.join('\n')))
+
+const names = (n = count): readonly string[] => [...Array(n).keys()].map((i) => `t${i}`)
+const create = (n = count) => Promise.all(names(n).map((name) => database.task(name, { activeDeadlineSeconds: 86_400 })))
+const allActive = (n = count) => Promise.all(names(n).map((name) => database.active(name)))
+const remove = (n = count) => Promise.all(names(n).map((name) => scenario.remove('agenttasks', name)))
+const usernames = async (n = count) => (await allActive(n)).map(({ username }) => username)
+
+async function none(what: string): Promise<void> {
+  await onlyAlive(database)
+  table.push(`${what.padEnd(50)}0`)
+}
+
+test('the server is down while tasks are deleted', async () => {
+  operator = await runOperator()
+  await create()
+  await onlyAlive(database, ...(await usernames()))
+  await database.server.down()
+  await remove()
+  await eventually(async () => expect((await scenario.kube.must('GET', scenario.path('agenttasks'))).items).toEqual([]))
+  const open = async () => (await Promise.all(names().map((name) => database.rows(name)))).flatMap((rows) => Object.values(rows))
+  await eventually(async () => expect([...new Set(await open())]).toEqual(['Revoking']), { timeoutMs: 20_000 })
+  await database.server.up()
+  await none('server down during deletion')
+})
+
+test('the operator is killed while it issues, five times over', async () => {
+  await create()
+  for (const after of [150, 300, 500, 800, 1300]) {
+    await freeLease(scenario)
+    operator = await startOperator({ kubeconfig: scenario.kube.kubeconfig })
+    await operator.active()
+    await new Promise((resolve) => setTimeout(resolve, after))
+    operator.signal('SIGKILL')
+    if (operator.process.exitCode === null && operator.process.signalCode === null) await once(operator.process, 'exit')
+  }
+  await freeLease(scenario)
+  operator = await runOperator()
+  const alive = await usernames()
+  await onlyAlive(database, ...alive)
+  expect(new Set(alive).size).toBe(count)
+  await remove()
+  await none('SIGKILL while issuing, five rounds')
+})
+
+test('an orderly restart issues nothing anew', async () => {
+  operator = await runOperator()
+  await create()
+  const before = await usernames()
+  await onlyAlive(database, ...before)
+  await operator.stop()
+  operator = await runOperator()
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  expect(await usernames()).toEqual(before)
+  await onlyAlive(database, ...before)
+  await remove()
+  await none('orderly restart, then deletion')
+})
+
+test('Secrets that are deleted by hand bring no second role, and none outlives its task', async () => {
+  operator = await runOperator()
+  await create()
+  const before = await usernames()
+  await onlyAlive(database, ...before)
+  for (const name of names()) await scenario.remove('secrets', `taskbound-${name}`)
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  await onlyAlive(database, ...before)
+  await remove()
+  await none('Secrets deleted by hand, then the tasks')
+})
+
+test('the provider is deleted together with the namespace', async () => {
+  operator = await runOperator()
+  await create()
+  await onlyAlive(database, ...(await usernames()))
+  await scenario.kube.must('DELETE', `${api}/clustercredentialproviders/${database.name}`)
+  await scenario.kube.must('DELETE', `/api/v1/namespaces/${scenario.namespace}`)
+  await none('namespace and its provider deleted')
+})
+
+test('a namespace with 50 live tasks is deleted while nobody runs: it goes at once, and the roles after the start', async () => {
+  operator = await runOperator()
+  await create(50)
+  const before = await usernames(50)
+  await onlyAlive(database, ...before)
+  await operator.stop()
+  operator = undefined
+  await scenario.kube.must('DELETE', `/api/v1/namespaces/${scenario.namespace}`)
+  const gone = async () => expect((await scenario.kube.request('GET', `/api/v1/namespaces/${scenario.namespace}`)).status).toBe(404)
+  await eventually(gone, { timeoutMs: 60_000, everyMs: 200 })
+  expect(await database.alive()).toHaveLength(50)
+  operator = await runOperator()
+  await none('namespace deleted while nobody ran')
+})
