@@ -4,7 +4,7 @@
 import type { Reason } from '../api/reasons.ts'
 import { earliest, formatTime, type Instant, wholeSecond } from '../lib/instant.ts'
 import { unreachable } from '../lib/unreachable.ts'
-import type { Condition, ConditionType, Failure, LeaseFacts, Observed, Report, TaskRecord } from './observed.ts'
+import type { Condition, ConditionType, Failure, Observed, Report, TaskRecord } from './observed.ts'
 import type { Judgement, Plan } from './plan.ts'
 import { isAlive, isLive, lastExpiry, phase } from './record.ts'
 
@@ -98,13 +98,13 @@ function revoked({ leases }: Observed, { standing }: Plan, record: TaskRecord, f
   const over = standing.kind === 'ended' || standing.kind === 'stopped'
   if (record.attempt === 0) return { status: over ? 'True' : 'Unknown', reason: 'NothingIssued', message: '' }
   if (!over) return { status: 'False', reason: 'StillLive', message: '' }
-  if (phase(record) !== 'none' || leases.some(outstanding(record)) || record.credentials.some((c) => isAlive(c, now)))
+  if (phase(record) !== 'none' || leases.some(({ open }) => open) || record.credentials.some((c) => isAlive(c, now)))
     return {
       status: 'False',
       reason: 'RevocationUnconfirmed',
       message: `${failure?.message ?? 'not confirmed yet'}; it is tried until it is`,
     }
-  const givenUp = leases.find(({ open }) => !open)
+  const givenUp = leases.find(({ open, dead }) => !open && dead !== true)
   if (givenUp !== undefined)
     return { status: 'False', reason: 'Irrevocable', message: `credential \`${givenUp.credential}\`: ${givenUp.message ?? ''}` }
   const dies = lastExpiry(record, now)
@@ -112,12 +112,6 @@ function revoked({ leases }: Observed, { standing }: Plan, record: TaskRecord, f
     return { status: 'False', reason: 'ExpiresAt', message: `what cannot be revoked at its source dies at ${formatTime(dies)}` }
   return { status: 'True', reason: 'AllRevoked', message: '' }
 }
-
-/** Open, and not closed in this very pass. */
-const outstanding =
-  ({ credentials }: TaskRecord) =>
-  ({ handle, open }: LeaseFacts): boolean =>
-    open && !credentials.some((c) => c.handle === handle && c.revokedAt !== undefined)
 
 function final({ standing }: Plan, wantsSuccess: boolean): Draft {
   if (standing.kind !== 'ended') return { status: 'False', reason: 'NotFinished', message: '' }

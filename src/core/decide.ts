@@ -4,9 +4,10 @@ import { digest } from '../lib/canonical.ts'
 import { type Instant, plus, wholeSecond } from '../lib/instant.ts'
 import { unreachable } from '../lib/unreachable.ts'
 import { judge, questions, renewalDue } from './judge.ts'
+import { claims } from './lease.ts'
 import { begin, expiry, renewal } from './lifetime.ts'
 import { secretName } from './names.ts'
-import type { CredentialRecord, Observed, TaskRecord } from './observed.ts'
+import type { CredentialRecord, LeaseFacts, Observed, TaskRecord } from './observed.ts'
 import type { Effect, IssueOrder, Judgement, Plan } from './plan.ts'
 import { isAlive, isLive, phase } from './record.ts'
 import { stand } from './standing.ts'
@@ -23,7 +24,7 @@ export function decide(observed: Observed, now: Instant): Plan {
 }
 
 function plan(observed: Observed, now: Instant): Omit<Plan, 'decidedAt'> {
-  const record = begin(observed, now)
+  const record = buried(begin(observed, now), observed.leases, now)
   const known: Observed = { ...observed, task: { ...observed.task, record } }
   const judged = judge(known, questions(known, now).standing)
   const standing = stand(known, judged, now)
@@ -48,12 +49,22 @@ function plan(observed: Observed, now: Instant): Omit<Plan, 'decidedAt'> {
   }
 }
 
+/**
+ * What its row says is dead is dead, also where the record has it delivered: whoever killed it may have seen an older record, or known of
+ * a later intent than whoever delivered it. The task then goes on with a new attempt.
+ */
+function buried(record: TaskRecord, leases: Observed['leases'], now: Instant): TaskRecord {
+  const dead = leases.flatMap((lease) => (lease.dead === true ? [lease.handle] : []))
+  const dies = (c: CredentialRecord): boolean => c.revokedAt === undefined && c.handle !== undefined && dead.includes(c.handle)
+  if (!record.credentials.some(dies)) return record
+  return { ...record, credentials: record.credentials.map((c) => (dies(c) ? { ...c, revokedAt: wholeSecond(now) } : c)) }
+}
+
 /** Nothing works here: a new attempt with everything new. What an open intent may have left behind is overwritten or refused. */
 function activate({ task, credentials, leases }: Observed, now: Instant): readonly Effect[] {
-  // never adopted, never guessed about: what an earlier attempt may have made outside dies before the next one begins
-  const open = leases.filter((lease) => lease.open)
-  if (open.length > 0) return open.map((lease): Effect => ({ tag: 'RevokeLease', lease }))
   const { record } = task
+  const open = leases.filter((lease) => lease.open)
+  if (open.length > 0) return clearAway(record, open)
   const attempt = record.attempt + 1
   const issuedAt = wholeSecond(now)
   const made = task.spec.credentials.flatMap((spec): CredentialRecord[] => {
@@ -80,6 +91,21 @@ function activate({ task, credentials, leases }: Observed, now: Instant): readon
   return [
     { tag: 'RecordIntent', record: intent, orders },
     { tag: 'Issue', attempt, issuedAt, orders },
+  ]
+}
+
+/**
+ * Never adopted, never guessed about: what an earlier attempt may have made outside dies before the next one begins. Whoever made it may
+ * be about to record that it is delivered, so its attempt is spent by compare-and-set before, as for a stop.
+ */
+function clearAway(record: TaskRecord, open: readonly LeaseFacts[]): readonly Effect[] {
+  const { attempt } = record
+  const newest = Math.max(attempt, ...open.map((lease) => lease.attempt ?? attempt))
+  const mayLive = open.some((lease) => (lease.attempt ?? attempt) >= attempt || claims(record, lease.handle))
+  const spent: TaskRecord = { ...record, attempt: newest + 1 }
+  return [
+    ...(mayLive ? [{ tag: 'RecordIntent' as const, record: spent, orders: [] }] : []),
+    ...open.map((lease): Effect => ({ tag: 'RevokeLease', lease })),
   ]
 }
 

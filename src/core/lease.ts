@@ -76,16 +76,19 @@ export const handleOf = (prefix: string, task: Uid, credential: string, attempt:
 export const isOpen = ({ state }: Pick<Lease, 'state'>): boolean => state === 'Intended' || state === 'Issued' || state === 'Revoking'
 
 /**
- * Whether the record says that pods hold what the handle names, or are about to. A stop has spent a later attempt, so that what it
- * dooms is not held any more from then on.
+ * Whether the record says, of whatever age, that pods hold what the handle names, or are about to. A stop has spent a later attempt, so
+ * that what it dooms is not claimed any more from then on; nor ever again, since attempts only grow.
  */
-export function holds(record: TaskRecord, handle: string, now: Instant): boolean {
+export function claims(record: TaskRecord, handle: string): boolean {
   const credential = record.credentials.find((c) => c.handle === handle)
   if (credential === undefined || credential.revokedAt !== undefined || record.completedAt !== undefined) return false
-  if (credential.expiresAt <= now) return false
   const stage = phase(record)
   return stage === 'delivered' || (stage === 'open' && credential.attempt === record.attempt)
 }
+
+/** The same of what has not expired. */
+export const holds = (record: TaskRecord, handle: string, now: Instant): boolean =>
+  claims(record, handle) && record.credentials.some((c) => c.handle === handle && c.expiresAt > now)
 
 /** What is known of the task that a row was written for. */
 export type Owner = { readonly state: 'present'; readonly task: Task } | { readonly state: 'gone' } | { readonly state: 'unknown' }
@@ -93,7 +96,11 @@ export type Owner = { readonly state: 'present'; readonly task: Task } | { reado
 export type Debt =
   /** Nothing to do before that time. `known`: what the row should say by now. */
   | { readonly do: 'wait'; readonly until: Instant | undefined; readonly known: Known | undefined }
-  | { readonly do: 'revoke' }
+  /**
+   * `announced`: the row says so before anything is done, since somebody may yet record that pods hold it; once it is dead, its task
+   * learns of it from the row and goes on with another.
+   */
+  | { readonly do: 'revoke'; readonly announced?: true }
   /** An administrator gave it up. */
   | { readonly do: 'giveUp'; readonly reason: string }
   /** Its task must be asked for at the API server before anything is decided. */
@@ -136,7 +143,10 @@ function alive(lease: Lease, { uid, record }: Task, now: Instant): Debt {
   if (uid !== lease.task.uid) return { do: 'revoke' }
   if (!holds(record, lease.handle, now)) {
     const patience = plus(lease.createdAt, overtaking)
-    return lease.attempt > record.attempt && now < patience ? { do: 'wait', until: patience, known: undefined } : { do: 'revoke' }
+    const ahead = lease.attempt > record.attempt
+    if (ahead && now < patience) return { do: 'wait', until: patience, known: undefined }
+    // a record that was not seen yet, or a renewal under way
+    return ahead || claims(record, lease.handle) ? { do: 'revoke', announced: true } : { do: 'revoke' }
   }
   const held = record.credentials.find((c) => c.handle === lease.handle)
   if (held === undefined || phase(record) !== 'delivered') return { do: 'wait', until: earliest(held?.expiresAt), known: undefined }

@@ -190,12 +190,15 @@ export type CredentialProviderFacts =
       readonly maxTtl: Duration
     }
 
-/** A row of the ledger under which something may be alive, as its task sees it. */
+/** A row of the ledger, as its task sees it. */
 export interface LeaseFacts {
   readonly handle: string
   readonly credential: string
-  /** false where an administrator gave it up: nobody tries any more, and nobody knows */
+  /** false where an administrator gave it up, so that nobody tries any more and nobody knows, and where it is dead */
   readonly open: boolean
+  /** it was killed at its source, and can never come to be */
+  readonly dead?: boolean
+  readonly attempt?: number
   /** why it is not dead */
   readonly message: string | undefined
 }
@@ -237,7 +240,7 @@ export interface Observed {
   /** name of a living pod that carries the task's label and is older than the task */
   readonly olderPod: string | undefined
   readonly credentials: readonly CredentialFacts[]
-  /** what may still be alive outside the cluster because of this task, of whatever attempt */
+  /** what may still be alive outside the cluster because of this task, of whatever attempt, and what is known to be dead there */
   readonly leases: readonly LeaseFacts[]
   /** when the policies that apply here last changed */
   readonly policyChangedAt: Instant

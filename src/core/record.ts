@@ -33,7 +33,13 @@ export const wasDelivered = ({ secret }: TaskRecord, credential: CredentialRecor
 /** Whether the last set died of age, not of a stop: the next one is then a renewal, and policy is asked for `renew`. */
 export function diedOfAge(record: TaskRecord, now: Instant): boolean {
   const withdrawn = phase(record) === 'none'
-  return record.credentials.some((c) => c.revokedAt === undefined && c.expiresAt <= now && (withdrawn || wasDelivered(record, c)))
+  return record.credentials.some((c) => expired(c) && c.expiresAt <= now && (withdrawn || wasDelivered(record, c)))
+}
+
+/** Of age, not of a stop. Outside the cluster it is revoked then as well; what a stop took away before has no renewal any more. */
+function expired({ handle, renewAt, revokedAt, expiresAt }: CredentialRecord): boolean {
+  if (handle === undefined) return revokedAt === undefined
+  return renewAt !== undefined && (revokedAt === undefined || revokedAt >= expiresAt)
 }
 
 /** When the last of what cannot be revoked at its source dies by itself, if that is still to come. */

@@ -8,7 +8,7 @@ import { renewal, wakeAt } from './lifetime.ts'
 import { secretName } from './names.ts'
 import type { CredentialRecord, Failure, Observed, Report, TaskRecord } from './observed.ts'
 import type { Outcome, Performed, Plan } from './plan.ts'
-import { isAlive, phase, wasDelivered } from './record.ts'
+import { isAlive, phase, wasDelivered, works } from './record.ts'
 
 /** Something that happened, for the audit stream, the events and the counters. */
 export type Note =
@@ -34,7 +34,9 @@ export function settle(observed: Observed, plan: Plan, performed: readonly Perfo
     outcome.tag === 'retry' || outcome.tag === 'stalled' ? [{ effect: effect.tag, failure: outcome.failure }] : [],
   )
   const waits = performed.flatMap(({ outcome }) => (outcome.tag === 'pending' ? [outcome.failure] : []))
-  const next = report(observed, plan, record, failures[0]?.failure ?? waits[0], now)
+  const closed = performed.flatMap(killed)
+  const leases = observed.leases.filter(({ handle, open }) => !open || !closed.includes(handle))
+  const next = report({ ...observed, leases }, plan, record, failures[0]?.failure ?? waits[0], now)
   return {
     record,
     report: next,
@@ -48,6 +50,13 @@ export function settle(observed: Observed, plan: Plan, performed: readonly Perfo
     wakeAt: wakeAt(observed, record, plan.standing, plan.judgement, plan.decidedAt),
     again: again(observed, record, plan, performed, now),
   }
+}
+
+/** The handle whose row was closed in this very pass. */
+function killed({ effect, outcome }: Performed): readonly string[] {
+  if (outcome.tag !== 'done') return []
+  if (effect.tag === 'RevokeLease') return [effect.lease.handle]
+  return effect.tag === 'Revoke' && effect.credential.handle !== undefined ? [effect.credential.handle] : []
 }
 
 function fold(observed: Observed, record: TaskRecord, { effect, outcome }: Performed, now: Instant): TaskRecord {
@@ -85,11 +94,16 @@ function fold(observed: Observed, record: TaskRecord, { effect, outcome }: Perfo
   }
 }
 
-/** What was never delivered did not die of age, so that nothing that follows it counts as its renewal. */
+/**
+ * What was never delivered did not die of age, so that nothing that follows it counts as its renewal. Nor did what still worked; outside
+ * the cluster its death may be confirmed only after its expiry, so that there it loses its renewal instead.
+ */
 function forsaken(record: TaskRecord, now: Instant): readonly CredentialRecord[] {
-  return record.credentials.map((c) =>
-    isAlive(c, now) || wasDelivered(record, c) ? c : { ...c, revokedAt: c.revokedAt ?? wholeSecond(now) },
-  )
+  return record.credentials.map((c) => {
+    const [working, delivered] = [works(c, now), wasDelivered(record, c)]
+    if (c.handle !== undefined) return working || !delivered ? { ...c, renewAt: undefined } : c
+    return working || delivered ? c : { ...c, revokedAt: c.revokedAt ?? wholeSecond(now) }
+  })
 }
 
 const spent = (record: TaskRecord, attempt: number): TaskRecord => ({
@@ -107,6 +121,9 @@ function again(observed: Observed, record: TaskRecord, plan: Plan, performed: re
   // `behind` has spent the attempts that are taken, so that the next one goes further
   if (performed.some(({ outcome }) => retriedAtOnce.includes(outcome.tag))) return 'now'
   if (performed.some(({ outcome }) => outcome.tag !== 'done' && outcome.tag !== 'pending')) return 'backoff'
+  // Begun anew once all of it is dead, which the rows tell. Its failures count on: a source that refuses is asked ever more rarely, and
+  // each try leaves a row.
+  if (plan.standing.kind === 'clear' && performed.some(({ effect }) => effect.tag === 'RevokeLease')) return 'backoff'
   const dying = plan.standing.kind === 'ended' || plan.standing.kind === 'stopped'
   // what is in the ledger's hands is told about by its row
   const handedOver = performed.flatMap(({ effect, outcome }) =>
@@ -120,7 +137,9 @@ function again(observed: Observed, record: TaskRecord, plan: Plan, performed: re
   // Its time after the end is over already: no timer says so.
   const { task } = observed
   const ttl = task.spec.ttlAfterFinished
-  const deletable = !task.gone && !task.deleting && !performed.some(({ effect }) => effect.tag === 'DeleteTask')
+  // while the ledger has something in hand, its row says when to look again
+  const busy = performed.some(({ effect, outcome }) => effect.tag === 'DeleteTask' || outcome.tag === 'pending')
+  const deletable = !task.gone && !task.deleting && !busy
   const due = ttl !== undefined && record.completedAt !== undefined && plan.decidedAt >= plus(record.completedAt, ttl)
   return deletable && due ? 'now' : 'none'
 }

@@ -3,6 +3,7 @@
 import type { Reason } from '../api/reasons.ts'
 import { type Instant, plus, seconds } from '../lib/instant.ts'
 import { findEnding, wordOf } from './ending.ts'
+import { renewalDue } from './judge.ts'
 import type { Observed } from './observed.ts'
 import type { Judgement, Standing } from './plan.ts'
 import { isLive } from './record.ts'
@@ -13,7 +14,10 @@ export function stand(observed: Observed, judgement: Judgement, now: Instant): S
   const ending = findEnding(observed, now)
   if (ending !== undefined) return ended(ending.reason, ending.message)
   return (
-    suspended(observed) ?? missing(observed) ?? denied(observed, judgement, now) ?? held(observed) ?? { kind: 'clear', until: undefined }
+    suspended(observed) ??
+    missing(observed) ??
+    denied(observed, judgement, now) ??
+    held(observed, now) ?? { kind: 'clear', until: undefined }
   )
 }
 
@@ -63,9 +67,11 @@ function denied(observed: Observed, judgement: Judgement, now: Instant): Standin
   return stopped('Denied', judgement.reason, judgement.message)
 }
 
-function held({ hold, task, credentials, olderPod }: Observed): Standing | undefined {
+function held({ hold, task, credentials, olderPod }: Observed, now: Instant): Standing | undefined {
   if (hold !== undefined) return blocked(hold.reason, hold.message)
-  for (const { name, provider } of credentials) {
+  // what is live and need not be renewed yet has nothing to wait for
+  const waits = !isLive(task.record, now) || renewalDue({ task }, now)
+  for (const { name, provider } of waits ? credentials : []) {
     if (provider.state === 'present' && provider.notReady !== undefined)
       return blocked('ProviderNotReady', `credential \`${name}\`: the provider is not ready: ${provider.notReady}`)
   }

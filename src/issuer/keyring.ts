@@ -1,11 +1,12 @@
 // Signs by one key a profile and publishes the public halves, each set where its verifiers look and nowhere else.
 // Private keys do not leave this file's closure.
 
-import { type CryptoKey, importJWK, type JSONWebKeySet, type JWK, SignJWT } from 'jose'
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+import type { JSONWebKeySet, JWK } from 'jose'
 import { Material } from '../lib/material.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { Claims, Profile, Signer } from '../ports/signer.ts'
-import { type KeyDocument, profiles, publicPart, type StoredKey } from './key-document.ts'
+import { type Algorithm, type KeyDocument, profiles, publicPart, type StoredKey } from './key-document.ts'
 import { misfit, typOf } from './profiles/shape.ts'
 
 export interface Keyring extends Signer {
@@ -19,13 +20,14 @@ export interface Keyring extends Signer {
 
 /** `sign` throws on claims that do not fit the profile: that is a bug of the caller, never something a user did. */
 export async function createKeyring(document: KeyDocument): Promise<Result<Keyring, string>> {
-  const active = new Map<Profile, { readonly stored: StoredKey; readonly key: CryptoKey }>()
+  const active = new Map<Profile, Signing>()
   for (const profile of profiles) {
-    const { active: kid, keys } = document.profiles[profile]
-    const stored = keys.find((key) => key.kid === kid)
-    const key = stored === undefined ? undefined : await importPrivate(stored)
+    const { active: wanted, keys } = document.profiles[profile]
+    const stored = keys.find((key) => key.kid === wanted)
+    const key = stored === undefined ? undefined : importPrivate(stored)
     if (stored === undefined || key === undefined) return fail(`the active key of \`${profile}\` cannot be used`)
-    active.set(profile, { stored, key })
+    const { kid, alg } = stored
+    active.set(profile, { alg, key, header: part(JSON.stringify({ alg, kid, typ: typOf(profile) })) })
   }
   const jwks = { keys: [...published(document, 'AccessToken', 'sig'), ...published(document, 'StatusList', 'sig')] }
   const spiffe = { keys: published(document, 'JWTSVID', 'jwt-svid') }
@@ -35,8 +37,7 @@ export async function createKeyring(document: KeyDocument): Promise<Result<Keyri
       const problem = misfit(profile, claims)
       const signing = active.get(profile)
       if (problem !== undefined || signing === undefined) throw new Error(`refused to sign: ${problem ?? 'unknown profile'}`)
-      const { kid, alg } = signing.stored
-      return new Material(await new SignJWT({ ...claims }).setProtectedHeader({ alg, kid, typ: typOf(profile) }).sign(signing.key))
+      return new Material(compact(signing, claims))
     },
     jwks: () => structuredClone(jwks),
     spiffeKeys: () => structuredClone(spiffe),
@@ -44,10 +45,40 @@ export async function createKeyring(document: KeyDocument): Promise<Result<Keyri
   })
 }
 
-/** Without a cause: an import error may print the key. */
-async function importPrivate(stored: StoredKey): Promise<CryptoKey | undefined> {
+interface Signing {
+  readonly alg: Algorithm
+  readonly key: KeyObject
+  /** encoded */
+  readonly header: string
+}
+
+const part = (text: string): string => Buffer.from(text).toString('base64url')
+
+/** RFC 7515, compact serialization. */
+function compact({ header, ...signing }: Signing, claims: Claims): string {
+  const input = `${header}.${part(JSON.stringify(claims))}`
+  return `${input}.${signatureOf(signing, Buffer.from(input)).toString('base64url')}`
+}
+
+/**
+ * RFC 7518, sections 3.3 and 3.4: over SHA-256, and of ECDSA the two numbers side by side, not DER. On the calling thread: the way to
+ * another one and back, as WebCrypto goes it, costs as much as a signature of ES256.
+ */
+const signatureOf = ({ alg, key }: Omit<Signing, 'header'>, input: Buffer): Buffer =>
+  sign('sha256', input, alg === 'ES256' ? { key, dsaEncoding } : key)
+
+const dsaEncoding = 'ieee-p1363'
+/** RFC 7518, section 3.3 */
+const leastModulus = 2048
+
+/** A key whose signatures the published half does not verify is none. Without a cause: an import error may print the key. */
+function importPrivate({ alg, jwk }: StoredKey): KeyObject | undefined {
   try {
-    return (await importJWK(stored.jwk, stored.alg)) as CryptoKey
+    const key = createPrivateKey({ key: { ...jwk }, format: 'jwk' })
+    if (alg === 'RS256' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < leastModulus) return undefined
+    const shown = createPublicKey({ key: { ...publicPart(jwk) }, format: 'jwk' })
+    const probe = Buffer.from(alg)
+    return verify('sha256', probe, { key: shown, dsaEncoding }, signatureOf({ alg, key }, probe)) ? key : undefined
   } catch {
     return undefined
   }

@@ -22,10 +22,14 @@ export interface ChoresDeps {
 
 export interface Chores {
   start(): void
+  /** Has a provider checked soon; often asked, it is checked once a second at the most. */
+  checkProvider(name: string): void
   /** whether a policy that applies in this namespace was seen and is not in force yet */
   policyPending(namespace: string): boolean
 }
 
+/** Together with what is asked for meanwhile. */
+const soon = seconds(1)
 const fencePeriod = seconds(60)
 
 export function createChores(deps: ChoresDeps): Chores {
@@ -80,6 +84,7 @@ export function createChores(deps: ChoresDeps): Chores {
   }
 
   return {
+    checkProvider: (name) => queue.addAfter(`Provider ${name}`, soon, 'new'),
     start() {
       void queue.run(work)
       queue.add('Fences')

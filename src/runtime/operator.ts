@@ -29,6 +29,7 @@ import { createFences } from './fences.ts'
 import { createFollowed } from './followed.ts'
 import { createGather } from './gather.ts'
 import { createBulkhead } from './ledger/bulkhead.ts'
+import { createHealth } from './ledger/health.ts'
 import { createLedger, type Ledger } from './ledger/ledger.ts'
 import { createPolicies, type PolicyKind } from './policies.ts'
 import { createProviderChecks } from './providers.ts'
@@ -137,18 +138,22 @@ export function createOperator(deps: OperatorDeps): Operator {
     leads: () => elector.isLeader(),
     clock,
     log,
-    changed(name) {
-      triggers.provider(name)
-      ledger.provider(name)
-    },
+    changed: providerChanged,
+    well: (object) => health.well(object.uid, object.name),
   })
+  function providerChanged(name: string): void {
+    triggers.provider(name)
+    ledger.provider(name)
+  }
 
   const chores = createChores({ queue: choreQueue, watching, kinds: policyKinds, policies, providers, fences, engine, triggers })
 
   const { workloads, resourceOf } = createFollowed({ client, clock, watching, triggers })
   const agentsByAccount = views.agents.index((agent) => [`${agent.namespace}/${agent.serviceAccount}`])
   const doubt = createDoubt({ client, resourceOf })
+  const health = createHealth({ check: chores.checkProvider, changed: providerChanged })
   const ledger = createLedger({
+    health,
     leases: watching.leases.store,
     tasks: views.tasks,
     providers: views.providers,
@@ -177,7 +182,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     authorizer: engine,
     policyPending: chores.policyPending,
     findProvider: deps.registry.find,
-    notReady: providers.notReady,
+    notReady: (object) => providers.notReady(object) ?? (health.stuck(object.uid) ? 'its source does not answer' : undefined),
     asker: createAsker({
       vouchedSince: fences.vouchedSince,
       isAgent: (namespace, account) => agentsByAccount(`${namespace}/${account}`).size > 0,
@@ -205,6 +210,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       meter,
       writeStatus,
       ledger,
+      health,
       bulkhead: createBulkhead(Math.max(1, Math.floor(deps.concurrency / 2)), bulkheadPatience),
       handlePrefix: deps.handlePrefix,
     }),
@@ -299,7 +305,7 @@ export function createOperator(deps: OperatorDeps): Operator {
 }
 
 /** How long an issue waits for room at its provider before it is put back. */
-const bulkheadPatience = 250
+const bulkheadPatience = 50
 
 function policyKind(scope: PolicyKind['scope'], watched: Watching['clusterPolicies']): PolicyKind {
   return { scope, resource: watched.resource, store: watched.store, absorb: (object) => void watched.reflector.absorb(object) }

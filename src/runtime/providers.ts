@@ -24,6 +24,8 @@ export interface ProvidersDeps {
   readonly leads: () => boolean
   readonly clock: Clock
   readonly log: Log
+  /** its source has answered */
+  readonly well: (object: ProviderObject) => void
   /** the readiness of this provider changed: tasks that name it are to be looked at */
   readonly changed: (name: string) => void
 }
@@ -84,6 +86,7 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
       return 'done'
     }
     const problem = await judge(object)
+    if (problem === undefined) deps.well(object)
     const before = known.get(name)
     known.set(name, { uid: object.uid, generation: object.generation, problem })
     if (before?.problem?.message !== problem?.message || before?.generation !== object.generation) deps.changed(name)

@@ -1,5 +1,6 @@
 // The audit stream: one JSON object a line, fields in a fixed order. It must never hold up an issue or a revocation: what the
-// reader does not take is lost beyond a bound, counted, and seen in the stream itself as a gap in `sequence`.
+// reader does not take is lost beyond a bound, counted, and seen in the stream itself as a gap in `sequence`. The lines of one turn of the
+// event loop are handed over together at its end, so a crash loses those of its own turn at most.
 
 import { createWriteStream } from 'node:fs'
 import type { Writable } from 'node:stream'
@@ -73,6 +74,7 @@ export function createAudit(options: AuditOptions): AuditStream {
   let openedAt: Instant | undefined
   let waiting: (() => void)[] = []
   let torn = false
+  let held: Writable | undefined
   const watched = new WeakSet<Writable>()
 
   const broke = (failed: Writable, error: Error): void => {
@@ -101,6 +103,18 @@ export function createAudit(options: AuditOptions): AuditStream {
     waiting = []
   }
 
+  // one system call a turn, not one a line: each wakes the reader, who takes the processor from us
+  const hold = (target: Writable): void => {
+    if (held === target) return
+    held = target
+    target.cork()
+    setImmediate(release, target)
+  }
+  const release = (target: Writable): void => {
+    if (held === target) held = undefined
+    target.uncork()
+  }
+
   return {
     audit(entry) {
       sequence += 1
@@ -109,6 +123,7 @@ export function createAudit(options: AuditOptions): AuditStream {
         meter.auditFailed()
         return
       }
+      hold(target)
       pending += 1
       // a line that was written in part must not swallow the next one
       const start = torn ? '\n' : ''
@@ -118,6 +133,9 @@ export function createAudit(options: AuditOptions): AuditStream {
         settled()
       })
     },
-    flush: () => (pending === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+    flush() {
+      if (held !== undefined) release(held)
+      return pending === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))
+    },
   }
 }

@@ -12,8 +12,10 @@ import {
   makeFacts,
   makeObserved,
   makeProvider,
+  makeRow,
   makeTask,
   open,
+  outsideRecord,
   t0,
   time,
   uids,
@@ -82,6 +84,90 @@ describe('the effects of a plan, by case', () => {
   ])('a task that is %s already is not deleted', (_name, state) => {
     const task = makeTask({ record: withdrawn(over), spec: { ttlAfterFinished: seconds(0) }, ...state })
     expect(decide(makeObserved({ task }), time(60)).effects).toEqual([])
+  })
+})
+
+describe('the effects of a plan, by what the ledger has', () => {
+  const outside = [outsideRecord()]
+  const held = live({ credentials: outside })
+  const [row, stray, later] = [makeRow(), makeRow({ handle: 'stray', attempt: 0 }), makeRow({ handle: 'later', attempt: 4 })]
+  const dead = makeRow({ open: false, dead: true })
+  const givenUp = makeRow({ open: false, message: 'no such server' })
+  const left = withdrawn({ attempt: 3, withdrawnAttempt: 3 })
+  const rows = (...leases: readonly (typeof row)[]) => ({ leases })
+
+  test.each<readonly [string, Case, readonly string[]]>([
+    ['an open intent with its row', { record: open({ credentials: outside }), over: rows(row) }, ['RecordIntent', 'RevokeLease']],
+    ['an open intent whose row is dead', { record: open({ credentials: outside }), over: rows(dead) }, ['RecordIntent', 'Issue']],
+    ['a row that the record does not know yet', { record: begun(), over: rows(row) }, ['RecordIntent', 'RevokeLease']],
+    ['a row that the record has left behind', { record: left, over: rows(row) }, ['RevokeLease']],
+    ['several of them', { record: left, over: rows(row, stray, later) }, ['RecordIntent', 'RevokeLease', 'RevokeLease', 'RevokeLease']],
+    ['a row that was given up', { record: left, over: rows(givenUp) }, ['RecordIntent', 'Issue']],
+    ['a row that is dead', { record: left, over: rows(dead) }, ['RecordIntent', 'Issue']],
+    ['a row, and nothing may be issued', { record: left, over: { ...rows(row), hold: { reason: 'FencesMissing', message: '' } } }, []],
+    ['live, with its row', { record: held, over: rows(row) }, []],
+    ['live, its row not seen yet', { record: held }, []],
+    ['live by the record, dead by its row', { record: held, over: rows(dead) }, ['RecordIntent', 'Issue']],
+    ['dead by its row, suspended', { record: held, over: rows(dead), spec: suspend }, ['RecordIntent', 'Withdraw']],
+    ['expired', { record: held, over: rows(row), now: time(600) }, ['RecordIntent', 'RevokeLease']],
+    [
+      'overtaken renewals, expired',
+      {
+        record: { ...held, attempt: 3, secret: { name: 'taskbound-close', uid: uids.secret, attempt: 3 } },
+        over: rows(row),
+        now: time(600),
+      },
+      ['RecordIntent', 'RevokeLease'],
+    ],
+    ['live, over', { record: held, over: rows(row), spec: { end: 'Completed' } }, ['Withdraw', 'Revoke']],
+    [
+      'live, over, and a stray',
+      { record: held, over: rows(row, stray), spec: { end: 'Completed' } },
+      ['Withdraw', 'Revoke', 'RevokeLease'],
+    ],
+    [
+      'live, suspended, and a stray',
+      { record: held, over: rows(row, stray), spec: suspend },
+      ['RecordIntent', 'Withdraw', 'Revoke', 'RevokeLease'],
+    ],
+    ['expired, suspended', { record: held, over: rows(row), spec: suspend, now: time(600) }, ['RecordIntent', 'Withdraw', 'Revoke']],
+    ['expired, over', { record: held, over: rows(row), spec: { end: 'Completed' }, now: time(600) }, ['Withdraw', 'Revoke']],
+    [
+      'revoked by the record, and its row came late',
+      { record: withdrawn({ ...over, credentials: [outsideRecord({ revokedAt: t0 })] }), over: rows(row) },
+      ['RevokeLease'],
+    ],
+    [
+      'over and time up, with an open row',
+      { record: withdrawn(over), over: rows(row), spec: { ttlAfterFinished: seconds(0) } },
+      ['RevokeLease'],
+    ],
+    [
+      'over and time up, and given up',
+      { record: withdrawn(over), over: rows(givenUp), spec: { ttlAfterFinished: seconds(0) } },
+      ['DeleteTask'],
+    ],
+  ])('%s', (_name, input, tags) => {
+    expect(plan(input).effects.map((e) => e.tag)).toEqual(tags)
+  })
+
+  test('what may be recorded as delivered at any moment is spent first, past every attempt that has a row', () => {
+    const written = (record: TaskRecord, ...leases: readonly (typeof row)[]) => {
+      const [first] = plan({ record, over: { leases } }).effects
+      return first?.tag === 'RecordIntent' ? first : undefined
+    }
+    const intent = open({ credentials: outside })
+    expect(written(intent, row)).toEqual({ tag: 'RecordIntent', record: { ...intent, attempt: 2 }, orders: [] })
+    expect(written(intent, row, later)?.record.attempt).toBe(5)
+    expect(written({ ...intent, attempt: 2 }, row)).toBeUndefined()
+  })
+
+  test('what its row says is dead is dead in the record from then on', () => {
+    const made = plan({ record: held, over: rows(dead), spec: { end: 'Completed' } })
+    expect(made.record.credentials).toEqual([outsideRecord({ revokedAt: time(60) })])
+    expect(plan({ record: held, over: rows(row) }).record.credentials).toEqual(outside)
+    const before = [outsideRecord({ revokedAt: t0 })]
+    expect(plan({ record: withdrawn({ ...over, credentials: before }), over: rows(dead) }).record.credentials).toEqual(before)
   })
 })
 

@@ -2,8 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { decide } from '../../src/core/decide.ts'
 import { questions } from '../../src/core/judge.ts'
+import { claims } from '../../src/core/lease.ts'
 import type { Observed } from '../../src/core/observed.ts'
-import type { Effect, Plan } from '../../src/core/plan.ts'
+import type { Effect, Outcome, Plan } from '../../src/core/plan.ts'
 import { isAlive, isLive, liveStatusRefs, phase } from '../../src/core/record.ts'
 import { at, type Instant, milliseconds, minus, plus, seconds } from '../../src/lib/instant.ts'
 import { makeDecision, t0 } from '../support/make.ts'
@@ -11,7 +12,7 @@ import { begin, run, scenario } from '../support/world/commands.ts'
 import { interleavings } from '../support/world/interleavings.ts'
 import { anyObserved } from '../support/world/observed.ts'
 import { describeWorld } from '../support/world/oracle.ts'
-import { runPass } from '../support/world/pass.ts'
+import { runPass, success } from '../support/world/pass.ts'
 import { comeToRest } from '../support/world/quiet.ts'
 import { createWorld } from '../support/world/world.ts'
 
@@ -26,6 +27,9 @@ const check = <T extends [unknown, ...unknown[]]>(numRuns: number, property: fc.
 
 const tags = (plan: Plan): readonly Effect['tag'][] => plan.effects.map((e) => e.tag)
 const makes = (plan: Plan): boolean => plan.effects.some((e) => e.tag === 'Issue' || e.tag === 'Renew')
+/** What the plan kills outside the cluster. */
+const handles = (plan: Plan): readonly string[] =>
+  plan.effects.flatMap((e) => (e.tag === 'RevokeLease' ? [e.lease.handle] : e.tag === 'Revoke' ? [e.credential.handle ?? ''] : []))
 const quiet = (passed: ReturnType<typeof runPass>, before: Observed): void => {
   expect(tags(passed.plan)).toEqual([])
   expect(passed.settled.record).toEqual(before.task.record)
@@ -46,6 +50,8 @@ function converge(
   }
   throw new Error('no end of effects')
 }
+
+const inHand: Outcome = { tag: 'pending', failure: { reason: 'RevocationUnconfirmed', message: 'being revoked' } }
 
 describe('whatever is observed', () => {
   test('nothing is issued or renewed unless everything allows it, and nothing is issued whose intent is not recorded before', () => {
@@ -68,6 +74,7 @@ describe('whatever is observed', () => {
         expect(time).toBeLessThan(plan.record.deadlineAt ?? 0)
         if (renews) return
         expect(tags(plan)).toEqual(['RecordIntent', 'Issue'])
+        expect(observed.leases.filter((l) => l.open)).toEqual([])
         const [intent, issue] = plan.effects
         if (intent?.tag !== 'RecordIntent' || issue?.tag !== 'Issue') return
         expect(intent.record.attempt).toBe(issue.attempt)
@@ -106,9 +113,57 @@ describe('whatever is observed', () => {
         expect(makes(plan)).toBe(false)
         expect(tags(plan).filter((t) => t === 'Withdraw')).toHaveLength(phase(record) === 'none' ? 0 : 1)
         expect(plan.effects.flatMap((e) => (e.tag === 'Revoke' ? [e.credential.name] : []))).toEqual(
-          record.credentials.filter((c) => isAlive(c, time)).map((c) => c.name),
+          plan.record.credentials.filter((c) => isAlive(c, time)).map((c) => c.name),
         )
+        expect(handles(plan)).toEqual(expect.arrayContaining(observed.leases.filter((l) => l.open).map((l) => l.handle)))
         expect(liveStatusRefs(settled.record)).toEqual([])
+      }),
+    )
+  })
+
+  test('what an earlier attempt may have made outside dies before the next begins, and its attempt is spent before that', () => {
+    check(
+      1500,
+      fc.property(anyObserved, now, (observed, time) => {
+        const plan = decide(observed, time)
+        if (plan.standing.kind !== 'clear' || !tags(plan).includes('RevokeLease')) return
+        const open = observed.leases.filter((l) => l.open)
+        expect(makes(plan)).toBe(false)
+        expect(handles(plan)).toEqual(open.map((l) => l.handle))
+        const [first] = plan.effects
+        const written = first?.tag === 'RecordIntent' ? first.record : plan.record
+        for (const { handle, attempt = 0 } of open) {
+          expect(claims(written, handle)).toBe(false)
+          expect(attempt).toBeLessThan(written.attempt)
+        }
+      }),
+    )
+  })
+
+  test('what its row says is dead is never taken for live: in the end all that is live has no dead row', () => {
+    check(
+      1500,
+      fc.property(anyObserved, now, (observed, time) => {
+        const { task, leases } = converge(observed, time).next
+        const dead = leases.filter((l) => l.dead === true).map((l) => l.handle)
+        const ready = task.report.conditions.find((c) => c.type === 'Ready')
+        if (ready?.status !== 'True') return
+        for (const { handle } of task.record.credentials) expect(dead).not.toContain(handle)
+      }),
+    )
+  })
+
+  test('Revoked is True only when every row of the task is dead, also while the ledger still works on some', () => {
+    check(
+      3000,
+      fc.property(anyObserved, now, fc.infiniteStream(fc.boolean()), (observed, time, ready) => {
+        const { next, settled } = runPass(observed, time, (effect) =>
+          (effect.tag === 'Revoke' || effect.tag === 'RevokeLease') && ready.next().value !== true ? inHand : success(effect),
+        )
+        const revoked = settled.report.conditions.find((c) => c.type === 'Revoked')
+        if (revoked?.status !== 'True' || settled.record.attempt === 0) return
+        expect(next.leases.filter((l) => l.dead !== true)).toEqual([])
+        expect(next.task.record.credentials.filter((c) => isAlive(c, time))).toEqual([])
       }),
     )
   })
@@ -135,7 +190,8 @@ describe('whatever is observed', () => {
       fc.property(anyObserved, fc.integer({ min: 0, max: 900_000 }), fc.integer({ min: -10_000, max: 10_000 }), (observed, ms, since) => {
         const time = at(t0 + ms)
         const before = { ...observed, policyChangedAt: minus(time, milliseconds(since)) }
-        if (!isLive(observed.task.record, time) || decide(before, time).standing.kind !== 'clear') return
+        const { standing, record } = decide(before, time)
+        if (!isLive(record, time) || standing.kind !== 'clear') return
         const lost = { ...before, credentials: observed.credentials.map((c) => ({ ...c, issue: makeDecision('noPermit') })) }
         const plan = decide(lost, time)
         const settling = since >= 0 && since < observed.limits.policySettle
@@ -151,7 +207,7 @@ describe('whatever is observed', () => {
       fc.property(anyObserved, anyObserved, now, now, (first, later, time, other) => {
         const ended = decide({ ...first, task: { ...first.task, deleting: true } }, time)
         const task = { ...later.task, record: ended.record, uid: first.task.uid }
-        const plan = decide({ ...later, task }, other)
+        const plan = decide({ ...later, task, leases: first.leases }, other)
         expect(plan.standing.kind).toBe('ended')
         expect(tags(plan)).not.toContain('RecordIntent')
         expect(makes(plan)).toBe(false)
@@ -203,7 +259,7 @@ describe('whatever is observed', () => {
 
 test('two replicas with caches of their own ages, pauses, lost and late answers, crashes: everything comes to rest as it should', () => {
   check(
-    6000,
+    10_000,
     fc.property(scenario, fc.nat(1), (scene, survivor) => {
       const world = createWorld()
       begin(world, scene)
@@ -213,4 +269,4 @@ test('two replicas with caches of their own ages, pauses, lost and late answers,
     }),
     interleavings.map(([scene, survivor]) => [scene, survivor]),
   )
-}, 60_000)
+}, 180_000)

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { decide } from '../../src/core/decide.ts'
-import type { Condition, ConditionType, CredentialRecord, Observed, TaskRecord } from '../../src/core/observed.ts'
+import type { Condition, ConditionType, CredentialRecord, LeaseFacts, Observed, TaskRecord, TaskSpec } from '../../src/core/observed.ts'
 import type { Effect, Outcome } from '../../src/core/plan.ts'
-import { diedOfAge, lastExpiry, liveStatusRefs, phase } from '../../src/core/record.ts'
+import { diedOfAge, isAlive, isLive, lastExpiry, liveStatusRefs, phase } from '../../src/core/record.ts'
 import { settle } from '../../src/core/settle.ts'
 import { at, seconds } from '../../src/lib/instant.ts'
 import {
@@ -12,8 +12,10 @@ import {
   makeDecision,
   makeFacts,
   makeObserved,
+  makeRow,
   makeTask,
   open,
+  outsideRecord,
   presentAgent,
   runningJob,
   t0,
@@ -127,6 +129,93 @@ describe('the record after an outcome', () => {
     const unrevoked = runPass(observed, time(60), failing('Revoke', retry)).settled
     expect(unrevoked.record).toMatchObject({ secret: undefined, withdrawnAttempt: 2, credentials: [{ revokedAt: undefined }] })
     for (const { again } of [kept, unrevoked]) expect(again).toBe('backoff')
+  })
+})
+
+const pending: Outcome = { tag: 'pending', failure: { reason: 'RevocationUnconfirmed', message: 'credential `api`: no answer' } }
+const inHand = (effect: Effect): Outcome => (effect.tag === 'Revoke' || effect.tag === 'RevokeLease' ? pending : success(effect))
+const outside = live({ credentials: [outsideRecord()] })
+const withRows = (record: TaskRecord, spec: Partial<TaskSpec>, ...leases: readonly LeaseFacts[]) =>
+  makeObserved({ task: makeTask({ record, spec }), leases })
+
+describe('what the ledger has in hand', () => {
+  const cancelled = { end: 'Cancelled' } as const
+  const stray = makeRow({ handle: 'stray', attempt: 0 })
+
+  test.each<readonly [string, Observed]>([
+    ['an end', withRows(outside, cancelled, makeRow())],
+    ['a stop', withRows(outside, { suspend: true }, makeRow())],
+    ['an end with a stray', withRows(outside, cancelled, makeRow(), stray)],
+    ['an end whose time after it is over', withRows(outside, { ...cancelled, ttlAfterFinished: seconds(0) }, makeRow())],
+  ])('is waited for, since its row says when it is done: %s', (_name, observed) => {
+    const { settled, next } = runPass(observed, time(60), inHand)
+    expect(settled.again).toBe('none')
+    expect(settled.record.credentials[0]?.revokedAt).toBeUndefined()
+    expect(condition(next, 'Revoked')).toMatchObject({
+      status: 'False',
+      reason: 'RevocationUnconfirmed',
+      message: 'credential `api`: no answer; it is tried until it is',
+    })
+    expect(settled.notes.filter((n) => n.tag === 'failed' || n.tag === 'revoked')).toEqual([])
+    expect(runPass(next, time(61), inHand).settled.again).toBe('none')
+  })
+
+  test('is waited for, but what stands beside it is not forgotten', () => {
+    const both = live({ credentials: [outsideRecord(), makeCredentialRecord({ name: 'own' })] })
+    const answers = (effect: Effect): Outcome =>
+      effect.tag === 'Revoke' && effect.credential.handle === undefined ? retry : inHand(effect)
+    expect(runPass(withRows(both, cancelled, makeRow()), time(60), answers).settled.again).toBe('backoff')
+    const unwithdrawn = (effect: Effect): Outcome => (effect.tag === 'Withdraw' ? retry : inHand(effect))
+    expect(runPass(withRows(outside, cancelled, makeRow()), time(60), unwithdrawn).settled.again).toBe('backoff')
+  })
+
+  test.each([
+    ['pending', inHand],
+    ['done', success],
+  ])(
+    'before a new attempt keeps the count of failures, so that a source that refuses is not asked without a pause: %s',
+    (_name, answer) => {
+      const { plan, settled } = runPass(withRows(open({ credentials: [outsideRecord()] }), {}, makeRow()), time(60), answer)
+      expect(plan.effects.map((e) => e.tag)).toEqual(['RecordIntent', 'RevokeLease'])
+      expect(settled.again).toBe('backoff')
+      expect(settled.record).toMatchObject({ attempt: 2, secret: undefined })
+    },
+  )
+
+  test('is followed by the deletion of a task whose time is over', () => {
+    const first = runPass(withRows(outside, { ...cancelled, ttlAfterFinished: seconds(0) }, makeRow()), time(60), inHand)
+    const dead = { ...first.next, leases: [makeRow({ open: false, dead: true })] }
+    const second = runPass(dead, time(61))
+    expect(second.plan.effects.map((e) => e.tag)).toEqual(['DeleteTask'])
+  })
+})
+
+describe('a credential outside the cluster', () => {
+  test('is alive until its death is confirmed, also past its expiry, but works no longer than that', () => {
+    expect(isAlive(outsideRecord(), time(9000))).toBe(true)
+    expect(isAlive(outsideRecord({ revokedAt: time(60) }), time(61))).toBe(false)
+    expect(isAlive(makeCredentialRecord(), time(9000))).toBe(false)
+    expect(isLive(outside, time(599))).toBe(true)
+    expect(isLive(outside, time(600))).toBe(false)
+  })
+
+  test('that expired is revoked as well, and died of age all the same: a policy against renewing it still counts', () => {
+    const expired = runPass(withRows(outside, { suspend: true }, makeRow()), time(700)).settled.record
+    expect(expired.credentials[0]?.revokedAt).toBe(time(700))
+    expect(diedOfAge(expired, time(701))).toBe(true)
+  })
+
+  test('that was stopped did not die of age, however late its death is confirmed', () => {
+    const stopped = runPass(withRows(outside, { suspend: true }, makeRow()), time(60), inHand)
+    expect(diedOfAge(stopped.settled.record, time(700))).toBe(false)
+    const confirmed = runPass({ ...stopped.next, leases: [makeRow({ open: false, dead: true })] }, time(700)).settled.record
+    expect(confirmed.credentials[0]?.revokedAt).toBe(time(700))
+    expect(diedOfAge(confirmed, time(701))).toBe(false)
+  })
+
+  test('that was never delivered did not either', () => {
+    const undelivered = runPass(withRows(open({ credentials: [outsideRecord()] }), { suspend: true }, makeRow()), time(700)).settled.record
+    expect(diedOfAge(undelivered, time(701))).toBe(false)
   })
 })
 
@@ -262,6 +351,38 @@ describe('conditions', () => {
     ],
   ])('%s: %s', (_name, observed, type, wanted) => {
     expect(condition(observed, type)).toMatchObject({ type, ...wanted })
+  })
+
+  const ended = withdrawn({ completedAt: time(50), completion: 'EndCancelled', credentials: [outsideRecord({ revokedAt: time(55) })] })
+  test.each<readonly [string, readonly LeaseFacts[], Partial<Condition>]>([
+    ['no rows', [], { status: 'True', reason: 'AllRevoked' }],
+    ['a dead row', [makeRow({ open: false, dead: true })], { status: 'True', reason: 'AllRevoked' }],
+    [
+      'a row that was given up',
+      [
+        makeRow({ open: false, dead: true }),
+        makeRow({ handle: 'lost', open: false, message: 'given up by an administrator: no such server' }),
+      ],
+      { status: 'False', reason: 'Irrevocable', message: 'credential `api`: given up by an administrator: no such server' },
+    ],
+    [
+      'an open row, and one that was given up',
+      [makeRow({ open: false }), makeRow({ handle: 'stray' })],
+      { status: 'False', reason: 'RevocationUnconfirmed', message: 'credential `api`: no answer; it is tried until it is' },
+    ],
+    [
+      'an open row that came after its credential was taken for dead',
+      [makeRow()],
+      { status: 'False', reason: 'RevocationUnconfirmed', message: 'credential `api`: no answer; it is tried until it is' },
+    ],
+  ])('what the ledger has decides about Revoked: %s', (_name, leases, wanted) => {
+    expect(condition(runPass(withRows(ended, {}, ...leases), time(60), inHand).next, 'Revoked')).toMatchObject(wanted)
+  })
+
+  test('Revoked is True in the same pass in which the last row was closed', () => {
+    const stray = makeRow({ handle: 'stray', attempt: 0 })
+    const observed = withRows(outside, { end: 'Cancelled' }, makeRow(), stray)
+    expect(condition(at60(observed), 'Revoked')).toMatchObject({ status: 'True', reason: 'AllRevoked' })
   })
 
   test('what cannot be revoked says when it dies, and afterwards that it is dead', () => {

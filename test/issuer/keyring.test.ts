@@ -1,5 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
-import { decodeProtectedHeader } from 'jose'
+import { compactVerify, createLocalJWKSet, decodeProtectedHeader, type JWK } from 'jose'
 import { formatKeyDocument, generateKeyDocument, type KeyDocument, parseKeyDocument } from '../../src/issuer/key-document.ts'
 import { type KeyStore, loadOrCreate } from '../../src/issuer/key-store.ts'
 import { createKeyring } from '../../src/issuer/keyring.ts'
@@ -62,6 +63,49 @@ describe('the keyring', () => {
     }
     expect(decodeProtectedHeader(text(await keyring.sign('AccessToken', claims.AccessToken))).alg).toBe(alg)
   })
+
+  test.each(['ES256', 'RS256'] as const)('signs with %s what another implementation verifies by the published key', async (alg) => {
+    const keyring = must(await createKeyring(await generateKeyDocument(start, alg)))
+    for (const [profile, { keys }] of [
+      ['AccessToken', keyring.jwks()],
+      ['JWTSVID', keyring.spiffeKeys()],
+      ['StatusList', keyring.jwks()],
+    ] as const) {
+      const token = text(await keyring.sign(profile, claims[profile]))
+      // `use: jwt-svid` is known to SPIFFE alone
+      const verifiers = createLocalJWKSet({ keys: keys.map(({ use: _, ...rest }) => rest) })
+      const { payload, protectedHeader } = await compactVerify(token, verifiers)
+      expect(protectedHeader).toMatchObject({ alg, typ: typ[profile] })
+      expect(JSON.parse(new TextDecoder().decode(payload))).toEqual(claims[profile])
+    }
+  })
+
+  test.each<[string, (jwk: JWK) => JWK]>([
+    ['whose halves do not belong together', (jwk) => ({ ...jwk, d: exported('P-256').d as string })],
+    ['without its private half', ({ d: _, ...rest }) => rest],
+    ['that is no point', (jwk) => ({ ...jwk, x: jwk.y as string })],
+  ])('does not start with a key %s, and does not show it', async (_name, broken) => {
+    const document = await generateKeyDocument(start)
+    const found = await createKeyring(withActive(document, broken(document.profiles.AccessToken.keys[0]?.jwk as JWK), 'ES256'))
+    expect(found).toEqual({ ok: false, failure: 'the active key of `AccessToken` cannot be used' })
+  })
+
+  test('does not sign with an RSA key of less than 2048 bits', async () => {
+    const short = exported(1024)
+    const found = await createKeyring(withActive(await generateKeyDocument(start), short, 'RS256'))
+    expect(found).toEqual({ ok: false, failure: 'the active key of `AccessToken` cannot be used' })
+  })
+
+  function exported(of: 'P-256' | number): JWK {
+    const { privateKey } =
+      of === 'P-256' ? generateKeyPairSync('ec', { namedCurve: of }) : generateKeyPairSync('rsa', { modulusLength: of })
+    return privateKey.export({ format: 'jwk' }) as JWK
+  }
+  function withActive(document: KeyDocument, jwk: JWK, alg: 'ES256' | 'RS256'): KeyDocument {
+    const { AccessToken: keys } = document.profiles
+    const broken = keys.keys.map((key) => ({ ...key, alg, jwk }))
+    return { ...document, profiles: { ...document.profiles, AccessToken: { ...keys, keys: broken } } }
+  }
 
   test('publishes prepared and retired keys and signs with neither', async () => {
     const [a, b, c] = await Promise.all([generateKeyDocument(start), generateKeyDocument(start), generateKeyDocument(start)])

@@ -1,6 +1,7 @@
 // Builds what the core works on: tasks, records and what is observed of them. Everything has a plain default: a Job's task of one
 // minute ago's shape that is allowed; a test says only what differs. Times are counted from `t0`.
 
+import type { Lease } from '../../src/core/lease.ts'
 import { asUid, toTaskKey } from '../../src/core/names.ts'
 import {
   type CredentialFacts,
@@ -10,6 +11,7 @@ import {
   type Decision,
   emptyRecord,
   emptyReport,
+  type LeaseFacts,
   type Observed,
   type Task,
   type TaskRecord,
@@ -185,3 +187,48 @@ export function live(over: Partial<TaskRecord> = {}): TaskRecord {
 export function withdrawn(over: Partial<TaskRecord> = {}): TaskRecord {
   return open({ withdrawnAttempt: 1, credentials: [makeCredentialRecord({ revokedAt: time(60) })], ...over })
 }
+
+/** The row of a live task's credential outside the cluster, written at `t0`, whose answer is not known yet. */
+export function makeLease(over: Partial<Lease> = {}): Lease {
+  return {
+    handle: 'tb-close-api-1',
+    uid: asUid('row-1'),
+    resourceVersion: '1',
+    createdAt: t0,
+    task: { key: toTaskKey('finance', 'close'), namespace: 'finance', name: 'close', uid: uids.task },
+    agent: 'clerk',
+    action: 'payroll.reconcile',
+    credential: 'api',
+    attempt: 1,
+    provider: { kind: 'ClusterCredentialProvider', name: 'books', uid: uids.provider, type: 'postgres' },
+    effectBy: time(30),
+    state: 'Intended',
+    issuedAt: undefined,
+    expiresAt: undefined,
+    closedAt: undefined,
+    reason: undefined,
+    message: undefined,
+    acknowledged: undefined,
+    ...over,
+  }
+}
+
+/** What the record of a task says of a credential outside the cluster. */
+export const outsideRecord = (over: Partial<CredentialRecord> = {}): CredentialRecord =>
+  makeCredentialRecord({
+    provider: makeLease().provider,
+    statusList: undefined,
+    handle: makeLease().handle,
+    revocation: { class: 'Immediate', bound: seconds(5) },
+    ...over,
+  })
+
+/** That row as its task sees it: open. */
+export const makeRow = (over: Partial<LeaseFacts> = {}): LeaseFacts => ({
+  handle: makeLease().handle,
+  credential: 'api',
+  attempt: 1,
+  open: true,
+  message: undefined,
+  ...over,
+})

@@ -16,10 +16,11 @@ function make(open: () => Writable, mostBuffered?: number) {
   return { clock, failures: () => failures, audit: createAudit({ open, clock, replica: 'pod-a', meter, log: silent, ...limit }) }
 }
 
-test('an entry is one line with its fields in a fixed order', () => {
+test('an entry is one line with its fields in a fixed order', async () => {
   const sink = makeSink()
   const { audit } = make(() => sink.stream)
   audit.audit(entry())
+  await audit.flush()
   expect(sink.text()).toBe(
     `{"audit":"taskbound.dev/v1","time":"2026-03-01T10:00:00.123Z","replica":"pod-a","sequence":1,"kind":"issue",` +
       `"namespace":"payroll","task":"close-books","taskUid":"6f1c0d1e-0000-4000-8000-000000000001","agent":"payroll-clerk",` +
@@ -29,10 +30,11 @@ test('an entry is one line with its fields in a fixed order', () => {
   )
 })
 
-test('no text breaks out of its line, and none carries what looks like a credential', () => {
+test('no text breaks out of its line, and none carries what looks like a credential', async () => {
   const sink = makeSink()
   const { audit } = make(() => sink.stream)
   audit.audit(entry({ message: 'a\n{"audit":"forged"}\u2028 Bearer abcdefgh12', policies: ['p\n', `ghs_${'a1'.repeat(18)}`] }))
+  await audit.flush()
   expect(sink.lines()).toHaveLength(1)
   expect(sink.lines()[0]).toMatchObject({ message: 'a\n{"audit":"forged"}\u2028 Bearer [redacted]', policies: ['p\n', '[token]'] })
 })
@@ -58,7 +60,38 @@ test('a reader that stalls holds nobody up: beyond the bound entries are lost, c
   await flushed
   expect(written.length + failures()).toBe(100)
   audit.audit(entry())
+  await audit.flush()
   expect(written.map((line) => JSON.parse(line).sequence).at(-1)).toBe(101)
+})
+
+test('the lines of one turn are one write in their order, and none waits for the next turn or for a flush that is called', async () => {
+  const writes: string[] = []
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      writes.push(String(chunk))
+      done()
+    },
+    writev(chunks, done) {
+      writes.push(chunks.map(({ chunk }) => String(chunk)).join(''))
+      done()
+    },
+  })
+  const { audit } = make(() => stream)
+  const sequences = () => writes.map((text) => text.trimEnd().split('\n')).map((lines) => lines.map((line) => JSON.parse(line).sequence))
+  for (let i = 0; i < 3; i += 1) audit.audit(entry())
+  expect(writes).toEqual([])
+  await new Promise(setImmediate)
+  expect(sequences()).toEqual([[1, 2, 3]])
+  audit.audit(entry())
+  await Promise.resolve()
+  audit.audit(entry())
+  const flushed = audit.flush()
+  expect(sequences().slice(1)).toEqual([[4, 5]])
+  // also what comes in the turn of a flush
+  audit.audit(entry())
+  await new Promise(setImmediate)
+  expect(sequences().slice(2)).toEqual([[6]])
+  await flushed
 })
 
 test('a broken stream counts what it lost, is opened again after a second, and flush still ends', async () => {
@@ -109,6 +142,31 @@ test('a file that cannot be opened costs entries, each counted, and nothing else
   audit.audit(entry())
   await audit.flush()
   expect(failures()).toBe(1)
+})
+
+test.each([
+  ['when the process has nothing left to do', '', 0],
+  ['when a later turn crashes', "setImmediate(() => { throw new Error('crash') })", 1],
+])('no line is lost %s', async (_name, then, code) => {
+  const source = (path: string) => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href)
+  const script = `
+    const { createAudit, openAuditFile } = await import(${source('telemetry/audit.ts')})
+    const { systemClock: clock } = await import(${source('config/system.ts')})
+    const log = { error: () => undefined }
+    const audit = createAudit({ open: () => openAuditFile(undefined), clock, replica: 'a', meter: { auditFailed: () => undefined }, log })
+    for (let i = 0; i < 20; i++) audit.audit(${JSON.stringify(entry())})
+    ${then}
+  `
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    env: { ...process.env, NODE_OPTIONS: '' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  let text = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+  })
+  expect(await once(child, 'close')).toEqual([code, null])
+  expect(text.trim().split('\n')).toHaveLength(20)
 })
 
 test('standard output as a pipe whose reader waits neither blocks the writer nor loses a line', async () => {

@@ -13,6 +13,7 @@ import type { Meter } from '../../ports/meter.ts'
 import type { Issued, Order, Provider, Reservation } from '../../ports/provider.ts'
 import type { Gather } from '../gather.ts'
 import type { Bulkhead } from '../ledger/bulkhead.ts'
+import type { Health } from '../ledger/health.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { ProviderObject } from '../objects/kinds.ts'
 import type { Views } from '../views.ts'
@@ -28,6 +29,7 @@ export interface IssueDeps extends SecretWriter {
   readonly ledger: Pick<Ledger, 'intend' | 'revoke'>
   /** lets no more calls to one provider be under way than it may take of the workers */
   readonly bulkhead: Bulkhead
+  readonly health: Health
 }
 
 export async function issue(deps: IssueDeps, pass: Pass, effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>): Promise<Outcome> {
@@ -73,7 +75,10 @@ async function make(
       ? provider.issue(object.params, made, { ...statusListOf(recorded), ...reservation })
       : provider.renew(object.params, made, { ...statusListOf(recorded), ...reservation })
   }
-  const issued = provider.outside === undefined ? await call() : ((await deps.bulkhead(object.uid, call)) ?? fail(crowded(wanted)))
+  const issued =
+    provider.outside === undefined
+      ? await call()
+      : ((await deps.bulkhead(object.uid, () => deps.health.run(object, call))) ?? fail(crowded(wanted)))
   const took = milliseconds(deps.clock.monotonic() - started)
   deps.meter[effect.tag === 'Issue' ? 'issued' : 'renewed'](wanted.provider.name, issued.ok ? 'success' : 'failure', took)
   if (!issued.ok) return issued

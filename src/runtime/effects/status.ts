@@ -8,7 +8,7 @@ import { type ApiError, describeError, isConflict, isNotFound } from '../../kube
 import type { Priority } from '../../kube/lanes.ts'
 import { type KubeObject, pathOf } from '../../kube/objects.ts'
 import type { Writes } from '../../kube/patch.ts'
-import { canonical } from '../../lib/canonical.ts'
+import { equal } from '../../lib/canonical.ts'
 import { ok, type Result } from '../../lib/result.ts'
 import type { Fields } from '../objects/fields.ts'
 import { mergePatch } from '../objects/merge.ts'
@@ -76,7 +76,7 @@ export function createWriteStatus({ client, writes, absorb, leads }: StatusDeps)
       now.uid === task.uid &&
       now.generation === task.generation &&
       now.deleting === task.deleting &&
-      canonical(writeRecord(now.record)) === canonical(writeRecord(record))
+      equal(writeRecord(now.record), writeRecord(record))
     // a first status has nothing to compare with: the next pass writes it
     return same ? live.value.body['status'] : undefined
   }

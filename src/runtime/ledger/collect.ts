@@ -14,6 +14,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Provider } from '../../ports/provider.ts'
 import type { Doubt } from '../views.ts'
+import type { Health } from './health.ts'
 import { type LeaseStatus, leaseStatus, leasesResource } from './rows.ts'
 import type { KeptSettings } from './settings.ts'
 
@@ -23,6 +24,7 @@ export interface CollectDeps {
   readonly doubt: Pick<Doubt, 'task'>
   readonly findProvider: (type: string) => Provider<unknown> | undefined
   readonly settings: KeptSettings
+  readonly health: Health
   readonly writes: Writes
   readonly absorb: (object: KubeObject) => void
   readonly leads: () => boolean
@@ -90,7 +92,9 @@ export function createCollect(deps: CollectDeps): Collect {
       return fail({ reason: 'RevocationUnconfirmed', message: `no provider of type \`${lease.provider.type}\` is known to this version` })
     const params = await deps.settings.of(lease.provider)
     if (!params.ok) return params
-    return provider.revoke(params.value, { lease: { handle: lease.handle, effectBy: lease.effectBy } })
+    return deps.health.run(lease.provider, () =>
+      provider.revoke(params.value, { lease: { handle: lease.handle, effectBy: lease.effectBy } }),
+    )
   }
 
   function cleaningDelay({ provider, effectBy }: Lease): Duration {
@@ -111,6 +115,12 @@ export function createCollect(deps: CollectDeps): Collect {
     tell.failed(lease, killed.failure)
     if (lease.state !== 'Revoking' || lease.message !== message) await write(lease, { state: 'Revoking', reason, message })
     return retry
+  }
+
+  /** The row that comes back from it is revoked. */
+  async function announce(lease: Lease): Promise<After> {
+    const message = 'it expired, or is ahead of the record of its task'
+    return (await write(lease, { state: 'Revoking', reason: 'RevocationUnconfirmed', message })) ? done : retry
   }
 
   async function giveUp(lease: Lease, reason: string): Promise<After> {
@@ -137,7 +147,7 @@ export function createCollect(deps: CollectDeps): Collect {
         if (debt.known !== undefined && !(await write(lease, { state: 'Issued', ...debt.known }))) return retry
         return later(debt.until)
       case 'revoke':
-        return revoke(lease)
+        return debt.announced === true ? announce(lease) : revoke(lease)
       case 'giveUp':
         return giveUp(lease, debt.reason)
       case 'forget':

@@ -20,6 +20,7 @@ import type { ProviderObject } from '../objects/kinds.ts'
 import type { Document } from '../storage.ts'
 import type { Doubt } from '../views.ts'
 import { createCollect, type Told } from './collect.ts'
+import type { Health } from './health.ts'
 import { createIntend, type Intend } from './intend.ts'
 import { createLanes } from './lanes.ts'
 import { leasesResource } from './rows.ts'
@@ -32,6 +33,7 @@ export interface LedgerDeps {
   readonly providers: StoreView<ProviderObject>
   readonly doubt: Pick<Doubt, 'task'>
   readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly health: Health
   readonly client: Pick<KubeClient, 'request'>
   readonly writes: Writes
   /** takes the reply of a write into the store of rows */
@@ -53,7 +55,7 @@ export interface LedgerDeps {
 
 export interface Ledger {
   readonly intend: Intend
-  /** what may be alive because of a task, and what was given up */
+  /** the rows of a task */
   facts(taskUid: string): readonly LeaseFacts[]
   /**
    * From now on the handle dies, whatever the record says. Waits a moment for it.
@@ -72,7 +74,7 @@ export interface Ledger {
 /** Workers a provider: as many as a source should be bothered with at a time. */
 const width = 4
 /** How long a task's pass waits for a death: most take less, and then one status write says all. */
-const patience = 150
+const patience = 80
 const overdueAfter = 60_000
 const sweepPeriod = 300_000
 
@@ -231,15 +233,18 @@ export function createLedger(deps: LedgerDeps): Ledger {
     facts: (uid) =>
       [...byTask(uid)].flatMap((key): LeaseFacts[] => {
         const lease = leases.get(key)
-        if (lease === undefined || (!isOpen(lease) && lease.state !== 'Irrevocable')) return []
-        return [{ handle: lease.handle, credential: lease.credential, open: isOpen(lease), message: lease.message }]
+        if (lease === undefined) return []
+        const { handle, credential, attempt, state, message } = lease
+        const dead = state === 'Revoked' || state === 'Expired'
+        return [{ handle, credential, attempt, open: isOpen(lease), dead, message }]
       }),
     async revoke(handle) {
       const lease = leases.get(keyOf(handle))
       if (lease === undefined || !isOpen(lease)) return undefined
       tell.dying(lease)
       look(lease, 'end')
-      const troubled = (failing.get(lease.provider.name)?.size ?? 0) > 0
+      const crowded = Object.values(revocations.of(lease.provider.uid).depth()).reduce((sum, n) => sum + n, 0) > 2 * width
+      const troubled = crowded || deps.health.stuck(lease.provider.uid) || (failing.get(lease.provider.name)?.size ?? 0) > 0
       if (!troubled) await closing(handle)
       const now = leases.get(keyOf(handle))
       if (now === undefined || !isOpen(now)) return undefined

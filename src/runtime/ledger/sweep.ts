@@ -41,15 +41,15 @@ export function createSweep(deps: SweepDeps): Sweep {
   async function stray(provider: Provider<unknown>, object: ProviderObject, handle: string): Promise<void> {
     const found = await deps.readRow(handle)
     if (found.ok || !isNotFound(found.failure) || !deps.leads()) return
+    await kill(provider, object, handle, 'without a row in the ledger')
+  }
+
+  async function kill(provider: Provider<unknown>, object: ProviderObject, handle: string, what: string): Promise<void> {
     const killed = await provider.revoke(object.params, { lease: { handle, effectBy: clock.now() } })
     const cleaned = killed.ok ? await provider.outside?.clean(object.params, handle) : undefined
     const told = { provider: object.name, handle }
-    if (!killed.ok)
-      log.error('something of this installation without a row in the ledger could not be killed', {
-        ...told,
-        reason: killed.failure.message,
-      })
-    else log.warn('something of this installation without a row in the ledger was killed', { ...told, removed: cleaned?.ok === true })
+    if (killed.ok) log.warn(`something of this installation ${what} was killed`, { ...told, removed: cleaned?.ok === true })
+    else log.error(`something of this installation ${what} could not be killed`, { ...told, reason: killed.failure.message })
   }
 
   async function provider(object: ProviderObject): Promise<void> {
@@ -64,6 +64,7 @@ export function createSweep(deps: SweepDeps): Sweep {
         if (!deps.leads()) return
         const lease = deps.leases.get(`${deps.namespace}/${handle}`)
         if (lease === undefined) await stray(implementation, object, handle)
+        else if (lease.state === 'Irrevocable') await kill(implementation, object, handle, 'that was given up')
         else if (!isOpen(lease)) deps.clean(lease)
       }
     } finally {

@@ -1,6 +1,6 @@
 // The JSON merge patch (RFC 7386) that turns one JSON object into another.
 
-import { canonical } from '../../lib/canonical.ts'
+import { equal } from '../../lib/canonical.ts'
 import type { Fields } from './fields.ts'
 
 /** `undefined` where both are the same. Arrays are replaced whole; members that are to go become null. */
@@ -13,7 +13,7 @@ export function mergePatch(before: Fields, after: Fields): Fields | undefined {
     } else if (isObject(old) && isObject(wanted)) {
       const inner = mergePatch(old, wanted)
       if (inner !== undefined) patch[key] = inner
-    } else if (canonical(old) !== canonical(wanted)) {
+    } else if (!equal(old, wanted)) {
       patch[key] = wanted
     }
   }

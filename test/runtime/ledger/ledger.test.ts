@@ -50,7 +50,9 @@ describe('an intent', () => {
       attempt: 1,
       effectBy: '2026-11-02T09:00:30Z',
     })
-    expect(w.ledger.facts(task.uid)).toEqual([{ handle: handle(), credential: 'db', open: true, message: undefined }])
+    expect(w.ledger.facts(task.uid)).toEqual([
+      { handle: handle(), credential: 'db', attempt: 1, open: true, dead: false, message: undefined },
+    ])
   })
 
   test('is never written twice for one attempt', async () => {
@@ -105,7 +107,7 @@ describe('a row', () => {
     w.clock.wall += 29_900
     expect(await w.ledger.revoke(name)).toBeUndefined()
     expect(w.state(name)).toBe('Revoked')
-    expect(w.ledger.facts(live.uid)).toEqual([])
+    expect(w.ledger.facts(live.uid)).toMatchObject([{ open: false, dead: true }])
     expect(w.audit).toMatchObject([{ kind: 'revocation', credential: 'db', provider: 'corp', reason: 'AllRevoked', attempt: 1 }])
     expect(w.changed).toEqual([live.key])
     expect(w.calls).not.toContain(`clean ${name}`)
@@ -135,6 +137,19 @@ describe('a row', () => {
     const name = await issued(w)
     w.put({ ...live, record: { ...live.record, attempt: 2 } })
     await eventually(() => expect(w.state(name)).toBe('Revoked'))
+  })
+
+  test('whose time is over while its record still claims it says so before it is revoked', async () => {
+    const w = world()
+    const name = await issued(w)
+    w.clock.wall += 601_000
+    w.ledger.sweep()
+    await eventually(() => expect(w.state(name)).toBe('Revoked'))
+    expect(w.calls.filter((c) => !c.startsWith('clean')).slice(-3)).toEqual([
+      `PATCH ${name} Revoking`,
+      `revoke ${name}`,
+      `PATCH ${name} Revoked`,
+    ])
   })
 
   test('whose task was seen to go is revoked without a question', async () => {
@@ -179,7 +194,9 @@ describe('a row', () => {
     w.annotate(name, { 'taskbound.dev/irrevocable': 'the server was scrapped' })
     await eventually(() => expect(w.state(name)).toBe('Irrevocable'))
     expect(w.audit.at(-1)).toMatchObject({ reason: 'Irrevocable', message: 'given up by an administrator: the server was scrapped' })
-    expect(w.ledger.facts(live.uid)).toMatchObject([{ open: false, message: 'given up by an administrator: the server was scrapped' }])
+    expect(w.ledger.facts(live.uid)).toMatchObject([
+      { open: false, dead: false, message: 'given up by an administrator: the server was scrapped' },
+    ])
     const tries = w.calls.filter((c) => c === `revoke ${name}`).length
     w.ledger.sweep()
     await new Promise((resolve) => setTimeout(resolve, 700))
@@ -246,6 +263,20 @@ test('a source that does not answer delays no revocation at another', async () =
   blocked.resolve()
 })
 
+test('a source that keeps somebody waiting is noticed, checked, and gone on with once it answers', async () => {
+  const w = world()
+  const name = await issued(w)
+  const silent = Promise.withResolvers<void>()
+  w.source.revoke = async () => {
+    await silent.promise
+    return ok(undefined)
+  }
+  expect(await w.ledger.revoke(name)).toMatchObject({ reason: 'RevocationUnconfirmed' })
+  await eventually(() => expect(w.checked).toEqual(['corp']))
+  silent.resolve()
+  await eventually(() => expect(w.state(name)).toBe('Revoked'))
+})
+
 describe('a sweep of a source', () => {
   test('kills what has no row, by the store and by the API server', async () => {
     const w = world()
@@ -263,6 +294,16 @@ describe('a sweep of a source', () => {
     await eventually(() => expect(w.calls).toContain(`GET ${prefix}new`))
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect(w.calls.filter((c) => c.startsWith('revoke') || c.startsWith('clean'))).toEqual([])
+  })
+
+  test('kills what was given up, now that it can be reached', async () => {
+    const w = world()
+    const name = await issued(w)
+    w.annotate(name, { 'taskbound.dev/irrevocable': 'the server was scrapped' })
+    await eventually(() => expect(w.state(name)).toBe('Irrevocable'))
+    w.source.list = [name]
+    w.ledger.sweep()
+    await eventually(() => expect(w.calls).toContain(`revoke ${name}`))
   })
 
   test('removes what is left of the dead', async () => {

@@ -11,7 +11,8 @@ import { at, type Duration, milliseconds, seconds } from '../../../src/lib/insta
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
 import type { AuditEntry, EventNote } from '../../../src/ports/journal.ts'
 import type { Provider } from '../../../src/ports/provider.ts'
-import { createLedger } from '../../../src/runtime/ledger/ledger.ts'
+import { createHealth } from '../../../src/runtime/ledger/health.ts'
+import { createLedger, type Ledger } from '../../../src/runtime/ledger/ledger.ts'
 import { readLease } from '../../../src/runtime/ledger/rows.ts'
 import type { ProviderObject } from '../../../src/runtime/objects/kinds.ts'
 import type { Document } from '../../../src/runtime/storage.ts'
@@ -118,7 +119,10 @@ export function makeLedger(options: { readonly limit?: number; readonly leads?: 
     },
   })
 
-  const ledger = createLedger({
+  const checked: string[] = []
+  const health = createHealth({ check: (name) => void checked.push(name), changed: (name) => ledger.provider(name) })
+  const ledger: Ledger = createLedger({
+    health,
     leases,
     tasks,
     providers,
@@ -162,6 +166,7 @@ export function makeLedger(options: { readonly limit?: number; readonly leads?: 
     audit,
     events,
     changed,
+    checked,
     calls,
     live,
     source,

@@ -28,12 +28,17 @@ interface Pair {
 
 export async function startHoldingProxy(target: number): Promise<HoldingProxy> {
   const pairs = new Set<Pair>()
+  const swallowed = new Set<Socket>()
   let mode: 'pass' | 'refuse' | 'swallow' = 'pass'
 
   const server = createServer({ allowHalfOpen: true }, (near) => {
     near.on('error', () => undefined)
     if (mode === 'refuse') return near.resetAndDestroy()
-    if (mode === 'swallow') return void near.resume()
+    if (mode === 'swallow') {
+      swallowed.add(near)
+      near.once('close', () => swallowed.delete(near))
+      return void near.resume()
+    }
     const far = connect(target, '127.0.0.1')
     far.on('error', () => undefined)
     const pair: Pair = { near, far, held: undefined }
@@ -62,6 +67,7 @@ export async function startHoldingProxy(target: number): Promise<HoldingProxy> {
     pair.far.destroy()
   }
   function cut(): void {
+    for (const socket of swallowed) socket.resetAndDestroy()
     for (const pair of [...pairs]) {
       pair.near.resetAndDestroy()
       pair.far.resetAndDestroy()

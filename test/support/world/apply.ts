@@ -9,9 +9,10 @@ import type { Effect, Outcome, Performed, Plan } from '../../../src/core/plan.ts
 import { liveStatusRefs } from '../../../src/core/record.ts'
 import { type Settled, settle } from '../../../src/core/settle.ts'
 import { stand } from '../../../src/core/standing.ts'
-import { canonical } from '../../../src/lib/canonical.ts'
+import { equal } from '../../../src/lib/canonical.ts'
 import { fail, ok } from '../../../src/lib/result.ts'
 import { type Call, send } from './calls.ts'
+import { type createLedger, handleIn } from './ledger.ts'
 import type { Replica, WorldClock } from './replica.ts'
 import { type Answer, type Refused, refKey, type Secret, type Server, type Token } from './server.ts'
 
@@ -19,6 +20,7 @@ export interface ApplyDeps {
   readonly server: Server
   readonly clock: WorldClock
   readonly replica: Replica
+  readonly ledger: ReturnType<typeof createLedger>
   readonly tell: (text: string) => void
   /** sees each plan before anything is done about it */
   readonly planned: (observed: Observed, plan: Plan) => void
@@ -41,7 +43,7 @@ export interface Next {
   readonly wakeAt: Settled['wakeAt']
 }
 
-export function createPasses({ server, clock, replica, tell, planned }: ApplyDeps) {
+export function createPasses({ server, clock, replica, ledger, tell, planned }: ApplyDeps) {
   return function* run(key: string): Steps<Next> {
     const entry = replica.caches.tasks.get(key)
     const left = replica.departed.get(key)
@@ -95,11 +97,11 @@ export function createPasses({ server, clock, replica, tell, planned }: ApplyDep
     const { task } = pass.observed
     switch (effect.tag) {
       case 'RecordIntent': {
-        const credentials = effect.record.credentials.map((c) =>
-          effect.orders.some((o) => o.name === c.name) && c.revocation.class === 'Checked' && replica.leads()
-            ? { ...c, statusList: replica.reserve() }
-            : c,
-        )
+        const credentials = effect.record.credentials.map((c) => {
+          if (!effect.orders.some((o) => o.name === c.name)) return c
+          if (c.revocation.class === 'Immediate') return { ...c, handle: handleIn(task, c.name, effect.record.attempt) }
+          return c.revocation.class === 'Checked' && replica.leads() ? { ...c, statusList: replica.reserve() } : c
+        })
         if (effect.orders.length > 0 && credentials.some((c) => c.revocation.class === 'Checked' && c.statusList === undefined))
           return retry('no place to give')
         const record = { ...effect.record, credentials }
@@ -113,10 +115,11 @@ export function createPasses({ server, clock, replica, tell, planned }: ApplyDep
       case 'Withdraw':
         return yield* withdraw(task, effect)
       case 'Revoke':
+        if (effect.credential.handle !== undefined) return handOver(effect.credential.handle, 'Revoke')
         if (effect.credential.statusList !== undefined) replica.ended.add(refKey(effect.credential.statusList))
         return done('Revoke')
       case 'RevokeLease':
-        return done('RevokeLease')
+        return handOver(effect.lease.handle, 'RevokeLease')
       case 'DeleteTask': {
         if (!replica.leads()) return { tag: 'lost' }
         const removed = yield* send(`DELETE task ${task.name}`, () => {
@@ -129,18 +132,35 @@ export function createPasses({ server, clock, replica, tell, planned }: ApplyDep
     }
   }
 
+  function handOver(handle: string, of: 'Revoke' | 'RevokeLease'): Outcome {
+    const message = ledger.handOver(handle)
+    return message === undefined ? done(of) : { tag: 'pending', failure: { reason: 'RevocationUnconfirmed', message } }
+  }
+
   function* issue(pass: Pass, effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>): Steps<Outcome> {
     const { task } = pass.observed
     const tokens: Token[] = []
     for (const order of effect.orders) {
-      if (replica.caches.providers.get(order.provider.name)?.value.uid !== order.provider.uid)
-        return retry('the provider is gone or was replaced')
-      const ref = pass.stored.record.credentials.find((c) => c.name === order.name)?.statusList
+      const provider = replica.caches.providers.get(order.provider.name)?.value
+      if (provider?.uid !== order.provider.uid) return retry('the provider is gone or was replaced')
+      const recorded = pass.stored.record.credentials.find((c) => c.name === order.name)
+      const made = provider.revocation === 'Immediate' ? yield* ledger.make(task, effect, order, recorded?.handle) : ok(undefined)
+      if (!made.ok) return retry(made.failure)
+      const ref = recorded?.statusList
       const cached = replica.caches.tasks.get(task.name)?.value
       const shown = ref !== undefined && cached !== undefined && liveStatusRefs(cached.record).some((r) => refKey(r) === refKey(ref))
       const usable = ref === undefined || (replica.leads() && replica.given.has(refKey(ref)) && shown && !replica.ended.has(refKey(ref)))
       if (effect.tag === 'Issue' && !usable) return retry('its place is not usable')
-      tokens.push({ task: task.uid, credential: order.name, attempt: effect.attempt, ref, expiresAt: order.expiresAt, by: effect.tag })
+      const handle = made.value
+      tokens.push({
+        task: task.uid,
+        credential: order.name,
+        attempt: effect.attempt,
+        ref,
+        handle,
+        expiresAt: order.expiresAt,
+        by: effect.tag,
+      })
     }
     const cached = replica.caches.tasks.get(task.name)?.value
     if (cached === undefined || cached.uid !== task.uid) return { tag: 'denied' }
@@ -204,10 +224,10 @@ export function createPasses({ server, clock, replica, tell, planned }: ApplyDep
     const { task } = pass.observed
     const { stored } = pass
     if (!task.gone) {
-      if (canonical([stored.record, stored.report]) === canonical([record, report])) return 'done'
+      if (equal(stored.record, record) && equal(stored.report, report)) return 'done'
       const written = yield* send(`PATCH ${task.name}`, () => server.patchStatus(task.name, stored.version, record, report))
       if (!written.ok) return written.failure === 'failed' ? 'retry' : 'lost'
-      replica.absorb(task.name, written.value)
+      replica.absorb('tasks', task.name, written.value)
       pass.stored = { record, report, version: written.value.version }
       return 'done'
     }

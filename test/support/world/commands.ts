@@ -2,6 +2,7 @@
 // Commands are plain data, so that a failing run shrinks and prints.
 
 import fc from 'fast-check'
+import { isOpen } from '../../../src/core/lease.ts'
 import { secretName, toTaskKey } from '../../../src/core/names.ts'
 import type { Task, TaskSpec } from '../../../src/core/observed.ts'
 import { seconds } from '../../../src/lib/instant.ts'
@@ -70,6 +71,10 @@ const deeds = {
   },
   'Secret is deleted by hand': ({ server, name }: Context) => server.dropSecret(secretName(name)),
   'Secret of somebody else appears': ({ server, name }: Context) => server.secrets.has(secretName(name)) || server.plant(secretName(name)),
+  'row is given up': ({ server, name }: Context) => {
+    const row = [...server.objects.leases.values()].findLast(({ value }) => value.task.name === name && isOpen(value))?.value
+    if (row !== undefined) server.giveUp(row)
+  },
   'Secret of somebody else goes': ({ server, name }: Context) =>
     server.secrets.get(secretName(name))?.owner === undefined && server.dropSecret(secretName(name)),
 } as const
@@ -93,6 +98,16 @@ const events = {
   'provider refuses': (w: World) => change(w, 'providers', 'checked', { serves: false }),
   'provider serves': (w: World) => change(w, 'providers', 'checked', { serves: true }),
   'provider is replaced': (w: World) => change(w, 'providers', 'checked', { uid: w.server.newUid('provider') }),
+  'outside is replaced': (w: World) => change(w, 'providers', 'outside', { uid: w.server.newUid('provider') }),
+  'outside is not ready': (w: World) => change(w, 'providers', 'outside', { ready: false }),
+  'outside is ready': (w: World) => change(w, 'providers', 'outside', { ready: true }),
+  'source goes down': ({ server }: World) => {
+    server.source.down = true
+  },
+  'source comes back': ({ server, replicas }: World) => {
+    server.source.down = false
+    for (const replica of replicas) replica.retryRows()
+  },
   'namespace terminates': ({ server }: World) => server.put('namespaces', 'ns', { terminating: true }),
   'garbage is collected': ({ server }: World) => server.collect(),
 } as const
@@ -140,7 +155,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 )
 
 export interface Shape {
-  readonly credentials: readonly ('checked' | 'expiring')[]
+  readonly credentials: readonly ('checked' | 'expiring' | 'outside')[]
   readonly job: boolean
   readonly keep: number | undefined
 }
@@ -150,7 +165,17 @@ export interface Scenario {
 }
 
 const shape: fc.Arbitrary<Shape> = fc.record({
-  credentials: fc.constantFrom<Shape['credentials']>(['checked'], ['checked', 'expiring'], ['expiring']),
+  credentials: fc.constantFrom<Shape['credentials']>(
+    ['checked'],
+    ['checked', 'expiring'],
+    ['expiring'],
+    ['outside'],
+    ['outside'],
+    ['outside'],
+    ['outside', 'checked'],
+    ['outside', 'checked'],
+    ['expiring', 'outside'],
+  ),
   job: fc.boolean(),
   keep: fc.constantFrom(undefined, 0, 60),
 })
@@ -168,6 +193,7 @@ export function begin(world: World, { shapes }: Scenario): void {
   for (const [name, revocation] of [
     ['checked', 'Checked'],
     ['expiring', 'ExpireOnly'],
+    ['outside', 'Immediate'],
   ] as const)
     server.put('providers', name, { uid: server.newUid('provider'), revocation, ready: true, serves: true })
   server.put('policies', 'base', { issue: 'allow', renew: 'allow', permitted: false })

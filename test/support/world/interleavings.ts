@@ -2,7 +2,7 @@
 
 import type { Command, Scenario } from './commands.ts'
 
-const work = (replica: number, steps: number): Command => ({ do: 'work', replica, steps, choice: 0 })
+const work = (replica: number, steps: number, choice = 0): Command => ({ do: 'work', replica, steps, choice })
 const see = (replica: number, kind: 'all' | number): Command => ({ do: 'see', replica, kind, changes: 9 })
 const policy = (issue: 'allow' | 'forbid' | 'invalidPolicy', renew = issue): Command => ({ do: 'policy', issue, renew, permitted: false })
 const fault = (fate: 'lost' | 'dropped' | 'late'): Command => ({ do: 'fault', replica: 0, fate, choice: 0 })
@@ -13,6 +13,15 @@ const scene = (...commands: readonly Command[]): Scenario => ({
   shapes: { a: { credentials: ['checked'], job: true, keep: undefined }, b: { credentials: ['checked'], job: true, keep: undefined } },
   commands,
 })
+
+const wait = (seconds: number): Command => ({ do: 'pass time', seconds })
+const crash = (replica: number): Command => ({ do: 'crash', replica })
+
+/** One task with one credential outside the cluster, and no workload. */
+const outside = (...commands: readonly Command[]): Scenario => {
+  const shape = { credentials: ['outside'], job: false, keep: undefined } as const
+  return { shapes: { a: shape, b: shape }, commands }
+}
 
 /** With the replica that is left in the end. */
 export const interleavings: readonly (readonly [Scenario, number])[] = [
@@ -72,4 +81,12 @@ export const interleavings: readonly (readonly [Scenario, number])[] = [
   [scene(work(0, 3), { do: 'pass time', seconds: 500 }, { do: 'jump', seconds: 400 }, work(0, 9)), 0],
   // a leader that was paused before it made the Secret makes it after its successor has ended the task
   [scene(work(0, 2), act('cancel'), seize(1), work(1, 9), work(0, 9)), 0],
+  // a successor kills what an open intent may have made, while its maker records it as delivered, and dies before the row says so
+  [outside(work(0, 4), work(0, 1), seize(1), work(0, 1), work(1, 1), work(1, 1, 2), work(1, 1), work(1, 1), crash(1)), 0],
+  // a renewal under way when its credential expires: the row has it killed, the record says that it lives on, and the leader dies
+  [outside(work(0, 7), wait(200), work(0, 2), wait(200), work(0, 1, 2), work(0, 1, 1), work(0, 1), work(0, 1), crash(0)), 1],
+  // the same, and the leader lives: its row is closed
+  [outside(work(0, 7), wait(200), work(0, 2), wait(200), work(0, 1, 2), work(0, 1), work(0, 1), work(0, 1)), 0],
+  // the clock jumps ahead, so that what is left of a dead credential is removed while the call that makes it is still on its way
+  [outside(work(0, 3), fault('late'), { do: 'jump', seconds: 400 }, work(0, 99), { do: 'land', choice: 0 }), 0],
 ]

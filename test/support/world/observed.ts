@@ -1,8 +1,17 @@
 // Any input of the core, whether or not a replica could ever see it: records in every phase, facts in every state, answers of every kind.
 
 import fc from 'fast-check'
+import type { Lease } from '../../../src/core/lease.ts'
 import { asUid } from '../../../src/core/names.ts'
-import type { CredentialFacts, CredentialRecord, Decision, Observed, TaskRecord, WorkloadFacts } from '../../../src/core/observed.ts'
+import type {
+  CredentialFacts,
+  CredentialRecord,
+  Decision,
+  LeaseFacts,
+  Observed,
+  TaskRecord,
+  WorkloadFacts,
+} from '../../../src/core/observed.ts'
 import { seconds } from '../../../src/lib/instant.ts'
 import {
   begun,
@@ -10,6 +19,7 @@ import {
   makeCredentialRecord,
   makeDecision,
   makeFacts,
+  makeLease,
   makeObserved,
   makeProvider,
   makeTask,
@@ -43,7 +53,7 @@ const decision: fc.Arbitrary<Decision> = fc
 const facts = (name: string): fc.Arbitrary<CredentialFacts> =>
   fc
     .record({
-      class: fc.constantFrom('Checked' as const, 'ExpireOnly' as const),
+      class: fc.constantFrom('Checked' as const, 'ExpireOnly' as const, 'Immediate' as const),
       state: rarely<'well' | 'absent' | 'not ready' | 'refuses'>('well', 'absent', 'not ready', 'refuses'),
       leastLife: fc.constantFrom(0, 1, 400),
       maxTtl: fc.constantFrom(300, 3600),
@@ -76,7 +86,7 @@ const credentialRecord = (name: string): fc.Arbitrary<CredentialRecord> =>
       life: fc.integer({ min: 2, max: 900 }),
       renewed: fc.boolean(),
       revoked: rarely(false, true),
-      class: fc.constantFrom('Checked' as const, 'ExpireOnly' as const),
+      class: fc.constantFrom('Checked' as const, 'ExpireOnly' as const, 'Immediate' as const),
     })
     .map(({ issued, life, renewed, revoked, class: kind }) =>
       makeCredentialRecord({
@@ -87,8 +97,61 @@ const credentialRecord = (name: string): fc.Arbitrary<CredentialRecord> =>
         revokedAt: revoked ? time(issued + 1) : undefined,
         revocation: { class: kind, bound: seconds(15) },
         statusList: kind === 'Checked' ? { uri: 'list', index: issued } : undefined,
+        handle: kind === 'Immediate' ? handleIn(name, 1) : undefined,
       }),
     )
+
+/** As in the runtime it follows from task, credential and attempt. */
+export const handleIn = (credential: string, attempt: number): string => `handle of ${credential} ${attempt}`
+
+/** A row of a credential: there with what became of it, or not seen yet. */
+const row = (credential: string, attempt: number): fc.Arbitrary<readonly LeaseFacts[]> =>
+  rarely<'open' | 'absent' | 'dead' | 'given up'>('open', 'absent', 'dead', 'given up').map((state) =>
+    state === 'absent'
+      ? []
+      : [
+          {
+            handle: handleIn(credential, attempt),
+            credential,
+            attempt,
+            open: state === 'open',
+            dead: state === 'dead',
+            message: state === 'given up' ? 'no such server' : undefined,
+          },
+        ],
+  )
+
+/** The rows of what a record names, and sometimes one that it does not know any more or not yet. */
+function rows({ credentials }: TaskRecord): fc.Arbitrary<readonly LeaseFacts[]> {
+  const named = credentials.filter((c) => c.handle !== undefined).map((c) => row(c.name, c.attempt))
+  const other = fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.nat(4).chain((n) => row('other', n)) })
+  return fc.tuple(other, ...named).map((all) => all.flat())
+}
+
+/** Any row, of this task or another, in every state. */
+export const anyLease: fc.Arbitrary<Lease> = fc
+  .record({
+    name: fc.constantFrom('a', 'b', 'other'),
+    attempt: fc.nat(3),
+    state: fc.constantFrom<Lease['state'][]>('Intended', 'Issued', 'Revoking', 'Revoked', 'Expired', 'Irrevocable'),
+    made: fc.integer({ min: -100, max: 600 }),
+    lived: fc.option(fc.nat(600), { nil: undefined }),
+    uid: rarely(uids.task, asUid('task-2')),
+    acknowledged: rarely<string | undefined>(undefined, 'no such server'),
+  })
+  .map(({ name, attempt, state, made, lived, uid, acknowledged }) => {
+    const closed = state === 'Revoked' || state === 'Expired' || state === 'Irrevocable'
+    return makeLease({
+      handle: handleIn(name, attempt),
+      credential: name,
+      attempt,
+      state,
+      createdAt: time(made),
+      closedAt: closed && lived !== undefined ? time(made + lived) : undefined,
+      task: { ...makeLease().task, uid },
+      acknowledged,
+    })
+  })
 
 function record(names: readonly string[]): fc.Arbitrary<TaskRecord> {
   return fc
@@ -111,7 +174,7 @@ function record(names: readonly string[]): fc.Arbitrary<TaskRecord> {
         case 'open':
           return { ...base, ...issued, attempt: 1 }
         case 'reopened':
-          return { ...base, ...issued, attempt: 2, secret, credentials: credentials.map((c) => ({ ...c, attempt: 2 })) }
+          return { ...base, ...issued, attempt: 2, secret, credentials: credentials.map(again) }
         case 'live':
           return { ...base, ...issued, attempt: 1, secret }
         default:
@@ -119,6 +182,12 @@ function record(names: readonly string[]): fc.Arbitrary<TaskRecord> {
       }
     })
 }
+
+const again = (c: CredentialRecord): CredentialRecord => ({
+  ...c,
+  attempt: 2,
+  handle: c.handle === undefined ? undefined : handleIn(c.name, 2),
+})
 
 const workload: fc.Arbitrary<WorkloadFacts> = rarely<WorkloadFacts>(
   runningJob,
@@ -160,6 +229,7 @@ export const anyObserved: fc.Arbitrary<Observed> = fc.constantFrom(['a'], ['a', 
       pending: rarely(false, true),
       hold: rarely<Observed['hold']>(undefined, { reason: 'FencesMissing', message: 'missing' }),
     })
+    .chain((o) => rows(o.record).map((leases) => ({ ...o, leases })))
     .map((o) =>
       makeObserved({
         task: makeTask({
@@ -175,6 +245,7 @@ export const anyObserved: fc.Arbitrary<Observed> = fc.constantFrom(['a'], ['a', 
           },
         }),
         credentials: o.facts,
+        leases: o.leases,
         namespace: o.namespace,
         agent: o.agent,
         serviceAccount: o.account,

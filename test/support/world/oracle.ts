@@ -5,11 +5,13 @@ import { secretName } from '../../../src/core/names.ts'
 import type { Task } from '../../../src/core/observed.ts'
 import { liveStatusRefs, phase } from '../../../src/core/record.ts'
 import { type Instant, minus, plus, seconds } from '../../../src/lib/instant.ts'
-import { refKey, type Token } from './server.ts'
+import { describeSource, handleInStep, strayRoles, untrueOfRoles } from './outside.ts'
+import { placeOf, refKey, type Token } from './server.ts'
 import type { World } from './world.ts'
 
 /** Whether whoever holds the token can use it: unexpired, and not refused by the list that the leader publishes. */
 export function works({ server, clock, replicas, leader }: World, token: Token): boolean {
+  if (token.handle !== undefined) return server.source.lives(token.handle)
   if (token.expiresAt <= clock.wall) return false
   return token.ref === undefined || (server.reads(token.ref) && replicas[leader() % 2]?.ended.has(refKey(token.ref)) !== true)
 }
@@ -42,7 +44,8 @@ export function should({ server, clock, wentBack }: World, task: Task, policyQui
   if (providers.some((p) => p?.serves === false)) return 'stopped'
   if (policy.issue === 'forbid' || policy.issue === 'error') return policy.renew === policy.issue ? 'stopped' : 'either'
   if (policy.issue === 'noPermit' && policy.renew === 'noPermit')
-    return clock.wall >= plus(policyQuietSince, seconds(5)) ? 'stopped' : 'either'
+    // a timer set before the clock went back comes when the clock is there again
+    return clock.wall >= plus(policyQuietSince, seconds(5)) && !wentBack() ? 'stopped' : 'either'
   if (policy.issue !== 'allow' || policy.renew !== 'allow') return 'either'
   const secret = server.secrets.get(secretName(task.name))
   if (secret !== undefined && secret.owner === undefined) return 'either'
@@ -56,7 +59,8 @@ export function faults(world: World, policyQuietSince: Instant): readonly string
   const { server, clock } = world
   const found: string[] = [...server.violations]
   const tasks = [...server.objects.tasks.values()].map((t) => t.value)
-  const working = server.delivered.filter((t) => works(world, t))
+  const working = server.delivered.filter((t) => works(world, t) && !givenUp(world, t))
+  found.push(...strayRoles(world, (task) => should(world, task, policyQuietSince)))
   for (const task of tasks) {
     const wanted = should(world, task, policyQuietSince)
     const mine = working.filter((t) => t.task === task.uid)
@@ -67,13 +71,15 @@ export function faults(world: World, policyQuietSince: Instant): readonly string
     if (wanted === 'over' || wanted === 'stopped') {
       if (ours !== undefined && !server.unattended.has(ours.uid))
         found.push(`${name} is ${wanted} and its Secret is there, attempt ${ours.attempt}`)
-      for (const t of mine) if (t.ref !== undefined) found.push(`${name} is ${wanted} and its token of attempt ${t.attempt} works`)
+      for (const t of mine)
+        if (t.ref !== undefined || t.handle !== undefined) found.push(`${name} is ${wanted} and its token of attempt ${t.attempt} works`)
     }
     if (wanted === 'live') found.push(...deadInLiveTask(world, task).map((what) => `${name} should be live: ${what}`))
     if (phase(task.record) === 'delivered' && wanted === 'either' && !world.wentBack())
       found.push(...inStep(world, task).map((what) => `${name}: ${what}`))
     found.push(
       ...twice(mine).map((what) => `${name}: ${what}`),
+      ...untrueOfRoles(world, task).map((what) => `${name}: ${what}`),
       ...endedForNothing(world, task).map((what) => `${name}: ${what}`),
       ...untrueWords(
         world,
@@ -85,8 +91,8 @@ export function faults(world: World, policyQuietSince: Instant): readonly string
   for (const token of working) {
     const task = tasks.find((t) => t.uid === token.task)
     const deadline = (task ?? server.lastSeen.get(token.task))?.record.deadlineAt
-    if (task === undefined && token.ref !== undefined) found.push(`a token of ${token.task}, which is gone, works`)
-    const least = token.ref === undefined ? 30 : 1
+    if (task === undefined && placeOf(token) !== '') found.push(`a token of ${token.task}, which is gone, works`)
+    const least = placeOf(token) === '' ? 30 : 1
     if (!world.wentBack() && deadline !== undefined && token.expiresAt > Math.max(deadline, plus(clock.wall, seconds(least))))
       found.push(`a token of ${token.task} works past the deadline`)
   }
@@ -114,14 +120,20 @@ function inStep(world: World, task: Task): readonly string[] {
   const dead = record.credentials.filter((c) => c.revokedAt === undefined && c.expiresAt > world.clock.wall)
   return dead.flatMap((c) => {
     const token = secret.tokens.find((t) => t.credential === c.name)
-    return token !== undefined && works(world, token) ? [] : [`the token of \`${c.name}\` in its Secret is dead`]
+    if (token !== undefined && givenUp(world, token)) return []
+    return token !== undefined && works(world, token)
+      ? handleInStep(task, c.name, token.handle)
+      : [`the token of \`${c.name}\` in its Secret is dead`]
   })
 }
+
+const givenUp = ({ server }: World, { handle }: Token): boolean => handle !== undefined && server.givenUp.has(handle)
 
 /** Two places that both read valid for one credential. Successors under one place are one; what only expires is not counted. */
 function twice(working: readonly Token[]): readonly string[] {
   const places = new Map<string, Set<string>>()
-  for (const t of working) if (t.ref !== undefined) places.set(t.credential, (places.get(t.credential) ?? new Set()).add(refKey(t.ref)))
+  for (const t of working)
+    if (t.ref !== undefined || t.handle !== undefined) places.set(t.credential, (places.get(t.credential) ?? new Set()).add(placeOf(t)))
   return [...places].flatMap(([name, refs]) => (refs.size > 1 ? [`\`${name}\` lives ${refs.size} times`] : []))
 }
 
@@ -161,7 +173,8 @@ export function dueTimes(task: Task, clock: Instant): readonly Instant[] {
 }
 
 /** For a readable end of a failed run. */
-export function describeWorld({ server }: World): string {
+export function describeWorld(world: World): string {
+  const { server } = world
   const lines = [...server.objects.tasks.values()].map(({ value: t }) => {
     const refs = liveStatusRefs(t.record).map(refKey)
     return `task ${t.name} ${t.uid}: attempt ${t.record.attempt}, ${phase(t.record)}, over ${t.record.completion ?? 'no'}, places ${refs.join(' ') || 'none'}`
@@ -169,5 +182,5 @@ export function describeWorld({ server }: World): string {
   const secrets = [...server.secrets].map(
     ([key, s]) => `Secret ${key} ${s.uid} of ${s.owner ?? 'somebody else'}: attempt ${s.attempt}, ${s.tokens.length} tokens`,
   )
-  return [...lines, ...secrets].join('\n')
+  return [...lines, ...secrets, ...describeSource(world)].join('\n')
 }

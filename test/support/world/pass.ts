@@ -2,16 +2,23 @@
 
 import { decide } from '../../../src/core/decide.ts'
 import { asUid } from '../../../src/core/names.ts'
-import type { Observed } from '../../../src/core/observed.ts'
+import type { LeaseFacts, Observed } from '../../../src/core/observed.ts'
 import type { Effect, Outcome, Performed, Plan } from '../../../src/core/plan.ts'
 import { type Settled, settle } from '../../../src/core/settle.ts'
 import type { Instant } from '../../../src/lib/instant.ts'
+import { handleIn } from './observed.ts'
 
 /** What a handler answers when all goes well. */
 export function success(effect: Effect): Outcome {
   switch (effect.tag) {
     case 'RecordIntent': {
-      const credentials = effect.record.credentials.map((c, index) => ({ ...c, statusList: { uri: 'list', index } }))
+      const { attempt } = effect.record
+      const credentials = effect.record.credentials.map((c, index) => {
+        if (effect.orders.length === 0) return c
+        return c.revocation.class === 'Immediate'
+          ? { ...c, handle: handleIn(c.name, attempt) }
+          : { ...c, statusList: { uri: 'list', index } }
+      })
       return { tag: 'done', fact: { of: 'RecordIntent', record: { ...effect.record, credentials } } }
     }
     case 'Issue':
@@ -42,6 +49,22 @@ export function runPass(observed: Observed, now: Instant, answer: (effect: Effec
     if (makes && outcome.tag !== 'done') break
   }
   const settled = settle(observed, plan, performed, now)
-  const next = { ...observed, task: { ...observed.task, record: settled.record, report: settled.report } }
+  const task = { ...observed.task, record: settled.record, report: settled.report }
+  const next = { ...observed, task, leases: performed.reduce(rowsAfter, observed.leases) }
   return { plan, performed, settled, next }
+}
+
+/** The rows as the ledger would leave them. */
+function rowsAfter(leases: readonly LeaseFacts[], { effect, outcome }: Performed): readonly LeaseFacts[] {
+  if (outcome.tag !== 'done') return leases
+  const handle = effect.tag === 'RevokeLease' ? effect.lease.handle : effect.tag === 'Revoke' ? effect.credential.handle : undefined
+  if (outcome.fact.of === 'RecordIntent') {
+    const { attempt, credentials } = outcome.fact.record
+    const made = credentials.filter((c) => c.attempt === attempt && c.handle !== undefined)
+    return [
+      ...leases,
+      ...made.map((c): LeaseFacts => ({ handle: c.handle ?? '', credential: c.name, attempt, open: true, message: undefined })),
+    ]
+  }
+  return leases.map((lease) => (lease.handle === handle && lease.open ? { ...lease, open: false, dead: true } : lease))
 }

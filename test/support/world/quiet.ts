@@ -1,7 +1,7 @@
 // Lets a world come to rest: no more faults, one healthy leader that has caught up, and then only time passes, by the leader's own
 // timers alone. Says what is wrong on the way.
 
-import { canonical } from '../../../src/lib/canonical.ts'
+import { equal } from '../../../src/lib/canonical.ts'
 import { type Instant, minus, seconds } from '../../../src/lib/instant.ts'
 import type { Call } from './calls.ts'
 import { dueTimes, faults } from './oracle.ts'
@@ -15,10 +15,12 @@ export function comeToRest(world: World, survivor: number): readonly string[] {
   const { server, replicas } = world
   while (world.land()) {}
   for (const replica of replicas) replica.paused = false
+  server.source.down = false
   world.crash(survivor + 1)
   const healthy = replicas[survivor % 2]
   if (healthy === undefined) return []
   if (!healthy.leads()) world.lead(survivor)
+  healthy.retryRows()
   const quietSince = world.clock.wall
   const wrong: string[] = []
   for (let i = 0; i < 10 && wrong.length === 0; i += 1) {
@@ -48,16 +50,19 @@ function drain(world: World, survivor: number): readonly string[] {
       healthy?.catchUp()
       if (world.passes() - before > enough) return ['the passes go round in a circle']
     }
-  } while (healthy !== undefined && (healthy.behind('tasks') > 0 || healthy.queue.size > 0))
+  } while (healthy !== undefined && (healthy.behind('tasks') > 0 || healthy.queue.size + healthy.rows.size > 0))
   return []
 }
 
 /** The next time of the leader's own, or when something would be due that it may have forgotten. */
 function nextTime({ server, clock, replicas }: World, survivor: number): Instant | undefined {
   const healthy = replicas[survivor % 2]
-  const backoffs = [...(healthy?.backoffs.values() ?? [])].map((b) => (clock.wall + Math.max(0, b.at - clock.mono)) as Instant)
+  const failed = [...(healthy?.backoffs.values() ?? []), ...(healthy?.rowBackoffs.values() ?? [])]
+  const backoffs = failed.map((b) => (clock.wall + Math.max(0, b.at - clock.mono)) as Instant)
   const due = [...server.objects.tasks.values()].flatMap(({ value }) => dueTimes(value, clock.wall))
-  const times = [...(healthy?.timers.values() ?? []), ...backoffs, ...due].filter((t) => t > clock.wall)
+  const times = [...(healthy?.timers.values() ?? []), ...(healthy?.rowTimers.values() ?? []), ...backoffs, ...due].filter(
+    (t) => t > clock.wall,
+  )
   return times.length === 0 ? undefined : (Math.min(...times) as Instant)
 }
 
@@ -75,8 +80,7 @@ function unsettled(world: World, survivor: number): readonly string[] {
     const { plan, settled } = runPass(step.value, clock.wall)
     const effects = plan.effects.map((e) => e.tag).join(', ')
     if (effects !== '') return [`task ${task.name}: at rest, a pass that no timer asks for would do ${effects}`]
-    const before = canonical([task.record, task.report])
-    if (canonical([settled.record, settled.report]) !== before)
+    if (!equal(settled.record, task.record) || !equal(settled.report, task.report))
       return [`task ${task.name}: at rest, a pass that no timer asks for would write status`]
     if (settled.wakeAt !== undefined && settled.wakeAt <= clock.wall) return [`task ${task.name}: it wants to be woken in the past`]
     const mine = healthy.timers.get(task.name)

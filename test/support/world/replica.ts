@@ -2,6 +2,7 @@
 // caches; the one exception are live reads that settle a doubt. All of it is lost in a crash.
 
 import { questions } from '../../../src/core/judge.ts'
+import { isOpen, type Lease } from '../../../src/core/lease.ts'
 import type { Uid } from '../../../src/core/names.ts'
 import type { CredentialFacts, Decision, Observed, Task } from '../../../src/core/observed.ts'
 import { liveStatusRefs, phase } from '../../../src/core/record.ts'
@@ -35,6 +36,14 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
   /** places given in this term, and places that this process has ended */
   const given = new Set<string>()
   const ended = new Set<string>()
+  /** handles whose rows are to be looked at, and when they are anyway; when what is left of a dead one goes, by the monotonic clock */
+  const rows = new Set<string>()
+  const rowTimers = new Map<string, Instant>()
+  const rowBackoffs = new Map<string, { readonly at: number; readonly failures: number }>()
+  const cleanAt = new Map<string, number>()
+  /** handles that a pass of this process has doomed, and tasks that it saw go */
+  const doomed = new Set<string>()
+  const seenToGo = new Set<string>()
   let policyChangedAt = clock.wall
   let places = 0
 
@@ -47,6 +56,14 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
     backoffs,
     given,
     ended,
+    rows,
+    rowTimers,
+    rowBackoffs,
+    cleanAt,
+    doomed,
+    seenToGo,
+    /** by the monotonic clock */
+    sweepAt: Number.POSITIVE_INFINITY,
     paused: false,
     active: false,
     believesUntil: 0,
@@ -73,8 +90,13 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
         positions[kind] = server.changes[kind].length
       }
     },
-    absorb(key: string, stored: Stored<'tasks'>): void {
-      take('tasks', { key, ...stored }, 'reply')
+    absorb<K extends Kind>(kind: K, key: string, stored: Stored<K>): void {
+      take(kind, { key, ...stored }, 'reply')
+    },
+    /** A provider's object or readiness changed: what failed there is tried at once. */
+    retryRows(): void {
+      rowBackoffs.clear()
+      for (const { value } of caches.leases.values()) if (isOpen(value)) rows.add(value.handle)
     },
     takeOver(until: number): void {
       replica.term += 1
@@ -84,11 +106,15 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
       replica.active = true
       replica.believesUntil = until
       for (const key of [...caches.tasks.keys(), ...departed.keys()]) queue.add(key)
+      for (const handle of caches.leases.keys()) rows.add(handle)
+      replica.sweepAt = clock.mono
     },
     /** Forgets everything, as a process that was killed; lists anew when it starts. */
     crash(): void {
       for (const kind of kinds) caches[kind].clear()
-      for (const memory of [queue, departed, timers, backoffs, given, ended]) memory.clear()
+      for (const memory of [queue, departed, timers, backoffs, given, ended, rows, rowTimers, rowBackoffs, cleanAt, doomed, seenToGo])
+        memory.clear()
+      replica.sweepAt = Number.POSITIVE_INFINITY
       replica.active = false
       replica.paused = false
       replica.believesUntil = 0
@@ -96,6 +122,7 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
       policyChangedAt = clock.wall
       replica.relist()
       queue.clear()
+      rows.clear()
     },
     reserve() {
       const ref = { uri: `${name}.${replica.term}`, index: ++places }
@@ -117,7 +144,18 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
     if (value === undefined) caches[kind].delete(key)
     else caches[kind].set(key, { value, version })
     if (kind === 'policies') policyChangedAt = clock.wall
-    trigger(kind, key, before?.value as Task | undefined, value as Task | undefined, from)
+    if (kind === 'leases') follow(before?.value as Lease | undefined, value as Lease | undefined)
+    else trigger(kind, key, before?.value as Task | undefined, value as Task | undefined, from)
+  }
+
+  const rowsOf = (task: Uid | undefined): Lease[] => [...caches.leases.values()].map((l) => l.value).filter((l) => l.task.uid === task)
+
+  /** A row that begins says nothing of its task: the pass that wrote it is not over yet. */
+  function follow(before: Lease | undefined, after: Lease | undefined): void {
+    if (after !== undefined) rows.add(after.handle)
+    const told = before !== undefined && (after === undefined || isOpen(before) !== isOpen(after) || before.message !== after.message)
+    if (told) queue.add(before.task.name)
+    if (before !== undefined && after === undefined && rowsOf(before.task.uid).length === 0) seenToGo.delete(before.task.uid)
   }
 
   /** As the runtime's triggers: the reply to an own status write asks for no pass. */
@@ -125,6 +163,9 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
     if (kind === 'jobs') queue.add(key)
     else if (kind !== 'tasks') for (const task of caches.tasks.keys()) queue.add(task)
     else {
+      const mine = rowsOf(before?.uid ?? after?.uid)
+      if (mine.length > 0 && after === undefined && before !== undefined && from !== 'list') seenToGo.add(before.uid)
+      for (const { handle } of mine) rows.add(handle)
       const replaced = before !== undefined && before.uid !== after?.uid
       const owed = before !== undefined && (phase(before.record) !== 'none' || liveStatusRefs(before.record).length > 0)
       if (replaced && owed && (from === 'list' || replica.leads()))
@@ -161,7 +202,14 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
             : yield* doubt('jobs', task.name, record.bound.workload),
       olderPod: undefined,
       credentials: spec.credentials.map((c) => facts(task, c.name, c.provider.name, now)),
-      leases: [],
+      leases: rowsOf(task.uid).map((l) => ({
+        handle: l.handle,
+        credential: l.credential,
+        attempt: l.attempt,
+        open: isOpen(l),
+        dead: l.state === 'Revoked' || l.state === 'Expired',
+        message: l.message,
+      })),
       policyChangedAt,
       policyPending: false,
       hold: replica.leads() ? undefined : { reason: 'StaleView', message: 'this replica does not lead' },
@@ -197,7 +245,7 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
           : {
               state: 'present',
               uid: object.uid,
-              type: 'jwt',
+              type: object.revocation === 'Immediate' ? 'outside' : 'jwt',
               notReady: object.ready ? undefined : 'sealed',
               refusal: object.serves ? undefined : { reason: 'ProviderNotForNamespace', message: 'not here' },
               revocation: { class: object.revocation, bound: seconds(15) },

@@ -1,11 +1,14 @@
 // A fake API server with what the core's world needs of one: versions, compare-and-set status, preconditions, the fence on Secrets,
-// owner garbage collection, and a log of changes a kind that caches follow at their own pace. Remembers every token ever delivered.
+// owner garbage collection, rows of the ledger, and a log of changes a kind that caches follow at their own pace. Remembers every token
+// ever delivered. The source outside of the cluster is next to it.
 
+import { isOpen, type Lease, type LeaseState } from '../../../src/core/lease.ts'
 import { asUid, type Uid } from '../../../src/core/names.ts'
 import type { Decision, Report, RevocationClass, Task, TaskRecord } from '../../../src/core/observed.ts'
 import { liveStatusRefs } from '../../../src/core/record.ts'
 import type { Instant } from '../../../src/lib/instant.ts'
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
+import { createSource } from './source.ts'
 
 export interface Objects {
   tasks: Task
@@ -15,9 +18,11 @@ export interface Objects {
   namespaces: { readonly terminating: boolean }
   providers: { readonly uid: Uid; readonly revocation: RevocationClass; readonly ready: boolean; readonly serves: boolean }
   policies: { readonly issue: Decision['outcome']; readonly renew: Decision['outcome']; readonly permitted: boolean }
+  /** its version is that of the stored object */
+  leases: Lease
 }
 export type Kind = keyof Objects
-export const kinds: readonly Kind[] = ['tasks', 'agents', 'accounts', 'jobs', 'namespaces', 'providers', 'policies']
+export const kinds: readonly Kind[] = ['tasks', 'agents', 'accounts', 'jobs', 'namespaces', 'providers', 'policies', 'leases']
 
 export interface Stored<K extends Kind> {
   readonly value: Objects[K]
@@ -41,6 +46,8 @@ export interface Token {
   readonly credential: string
   readonly attempt: number
   readonly ref: Ref | undefined
+  /** its name at the source outside, where it is one */
+  readonly handle: string | undefined
   readonly expiresAt: Instant
   readonly by: 'Issue' | 'Renew'
 }
@@ -54,12 +61,16 @@ export interface Secret {
   readonly tokens: readonly Token[]
 }
 
+/** By what an intent is known: a place in a list, or a handle; nothing where neither is needed. */
+export const placeOf = ({ ref, handle }: Pick<Token, 'ref' | 'handle'>): string => (ref === undefined ? (handle ?? '') : refKey(ref))
+
 export type Refused = 'conflict' | 'notFound' | 'exists' | 'behind' | 'foreign' | 'forbidden' | 'failed'
 export type Answer<T> = Result<T, Refused>
 
 export type Server = ReturnType<typeof createServer>
 
-export function createServer() {
+/** @param sourceNow the clock of the source outside */
+export function createServer(sourceNow: () => Instant) {
   let version = 0
   let uids = 0
   const objects = Object.fromEntries(kinds.map((kind) => [kind, new Map()])) as unknown as { [K in Kind]: Map<string, Stored<K>> }
@@ -81,6 +92,9 @@ export function createServer() {
   /** the tokens that such calls delivered, whatever became of the Secret, and those that were taken back */
   const stray = new Set<Token>()
 
+  const source = createSource({ now: sourceNow, row: (handle) => objects.leases.get(handle)?.value, violations })
+  /** handles whose rows an administrator gave up, also once the rows are gone */
+  const givenUp = new Set<string>()
   const newUid = (of: string): Uid => asUid(`${of}-${++uids}`)
 
   function put<K extends Kind>(kind: K, key: string, value: Objects[K]): Stored<K> {
@@ -100,8 +114,8 @@ export function createServer() {
   }
 
   function noteIntent(uid: Uid, record: TaskRecord): void {
-    for (const { name, statusList } of record.credentials) {
-      const key = `${uid}/${name}/${statusList === undefined ? '' : refKey(statusList)}`
+    for (const { name, statusList, handle } of record.credentials) {
+      const key = `${uid}/${name}/${placeOf({ ref: statusList, handle })}`
       intents.set(key, (intents.get(key) ?? new Set()).add(record.attempt))
     }
   }
@@ -123,7 +137,7 @@ export function createServer() {
   function deliver(tokens: readonly Token[]): void {
     for (const token of tokens) {
       delivered.push(token)
-      const recorded = intents.get(`${token.task}/${token.credential}/${token.ref === undefined ? '' : refKey(token.ref)}`)
+      const recorded = intents.get(`${token.task}/${token.credential}/${placeOf(token)}`)
       const intended = token.by === 'Issue' ? recorded?.has(token.attempt) : recorded !== undefined
       if (intended !== true) violations.push(`a token of ${token.task} attempt ${token.attempt} was delivered without a recorded intent`)
     }
@@ -161,6 +175,29 @@ export function createServer() {
     return ok(undefined)
   }
 
+  function createRow(row: Lease): Answer<Stored<'leases'>> {
+    return objects.leases.has(row.handle) ? fail('exists') : ok(put('leases', row.handle, row))
+  }
+
+  function patchRow(handle: string, expected: number, next: Partial<Lease> & { readonly state: LeaseState }): Answer<Stored<'leases'>> {
+    const stored = objects.leases.get(handle)
+    if (stored === undefined) return fail('notFound')
+    if (stored.version !== expected) return fail('conflict')
+    if (next.state === 'Revoked' && source.lives(handle)) violations.push(`row ${handle} was closed and its role lives`)
+    if (!isOpen(stored.value) && isOpen(next)) violations.push(`row ${handle} was opened again`)
+    return ok(put('leases', handle, { ...stored.value, ...next }))
+  }
+
+  function removeRow(handle: string, expected: number): Answer<undefined> {
+    const stored = objects.leases.get(handle)
+    if (stored === undefined) return fail('notFound')
+    if (stored.version !== expected) return fail('conflict')
+    // what was given up may live: without its row, a sweep kills it if it can
+    if (stored.value.state !== 'Irrevocable' && source.lives(handle)) violations.push(`row ${handle} was deleted and its role lives`)
+    remove('leases', handle)
+    return ok(undefined)
+  }
+
   /** Removes every Secret whose owner does not exist. */
   function collect(): void {
     const owners = new Set([...objects.tasks.values()].map((t) => t.value.uid))
@@ -186,6 +223,16 @@ export function createServer() {
     createSecret,
     replaceSecret,
     deleteSecret,
+    createRow,
+    patchRow,
+    removeRow,
+    /** by an administrator */
+    giveUp(row: Lease): void {
+      givenUp.add(row.handle)
+      put('leases', row.handle, { ...row, acknowledged: 'the source is gone' })
+    },
+    givenUp,
+    source,
     collect,
     reads,
     /** by somebody else's hand */

@@ -8,6 +8,7 @@ import { fail, type Result } from '../../../src/lib/result.ts'
 import { t0 } from '../make.ts'
 import { createPasses, type Next } from './apply.ts'
 import type { Call } from './calls.ts'
+import { type After, createLedger } from './ledger.ts'
 import { createReplica, type Replica, type WorldClock } from './replica.ts'
 import { createServer, type Refused, type Secret } from './server.ts'
 
@@ -16,23 +17,34 @@ export type Fate = 'ok' | 'lost' | 'dropped' | 'late'
 
 interface Running {
   readonly key: string
-  readonly steps: Generator<Call, Next, unknown>
+  readonly steps: Generator<Call, () => void, unknown>
   waiting: Call
 }
 
 const believes = 10_000
 const lease = 15_000
+const sweepPeriod = 300_000
+/** How often the removal of what is left of the dead is tried. */
+const cleaningPause = 5000
 
 export type World = ReturnType<typeof createWorld>
 
 export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldClock['wall']) => void = () => undefined) {
   const clock: WorldClock = { wall: t0, mono: 0 }
-  const server = createServer()
+  const server = createServer(() => at(t0 + clock.mono))
   const log: string[] = []
   const tell = (text: string): void => void log.push(`${formatTime(clock.wall).slice(11, 19)} ${text}`)
   const replicas = [createReplica('A', server, clock), createReplica('B', server, clock)] as const
-  const passes = replicas.map((replica) =>
-    createPasses({ server, clock, replica, tell, planned: (observed, plan) => onPlan(observed, plan, clock.wall) }),
+  const ledgers = replicas.map((replica) => createLedger({ server, clock, replica }))
+  const passes = replicas.map((replica, i) =>
+    createPasses({
+      server,
+      clock,
+      replica,
+      ledger: ledgers[i] as (typeof ledgers)[0],
+      tell,
+      planned: (observed, plan) => onPlan(observed, plan, clock.wall),
+    }),
   )
   const running: readonly [Running[], Running[]] = [[], []]
   const late: Call[] = []
@@ -59,28 +71,74 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     }
     if (answer !== undefined) list.splice(list.indexOf(pass), 1)
     finished += 1
-    finish(replica, pass.key, step.value)
+    step.value()
   }
 
   function finish(replica: Replica, key: string, { again, wakeAt }: Next): void {
     if (again === 'now') replica.queue.add(key)
     if (again === 'none') replica.backoffs.delete(key)
-    if (again === 'backoff') {
-      const failures = (replica.backoffs.get(key)?.failures ?? 0) + 1
-      replica.backoffs.set(key, { failures, at: clock.mono + Math.min(300_000, 500 * 2 ** (failures - 1)) })
-    }
+    if (again === 'backoff') backOff(replica.backoffs, key, 300_000)
     if (wakeAt !== undefined) replica.timers.set(key, wakeAt)
   }
 
-  function start(index: number): boolean {
+  function backOff(backoffs: Replica['backoffs'], key: string, cap: number): void {
+    const failures = (backoffs.get(key)?.failures ?? 0) + 1
+    backoffs.set(key, { failures, at: clock.mono + Math.min(cap, 500 * 2 ** (failures - 1)) })
+  }
+
+  function finishRow(replica: Replica, handle: string, after: After): void {
+    if (after.tag === 'retry') backOff(replica.rowBackoffs, handle, 60_000)
+    else replica.rowBackoffs.delete(handle)
+    if (after.tag === 'later') replica.rowTimers.set(handle, after.at)
+    if (after.tag === 'clean') replica.cleanAt.set(handle, clock.mono + after.delay)
+  }
+
+  function start(index: number, choice: number): boolean {
     const replica = replicaAt(index)
-    const key = [...replica.queue].find((k) => !runningAt(index).some((r) => r.key === k))
-    if (key === undefined) return false
-    replica.queue.delete(key)
+    const [tasks, rows] = [free(index, replica.queue, ''), free(index, replica.rows, 'row ')]
+    if (rows !== undefined && (tasks === undefined || choice % 2 === 1)) return startRow(index, rows)
+    if (tasks === undefined) return startOther(index)
+    replica.queue.delete(tasks)
     if (!replica.leads()) return true
-    replica.timers.delete(key)
-    const steps = passes[index % 2]?.(key) as Generator<Call, Next, unknown>
-    advance(index, { key, steps, waiting: { label: '', run: () => fail('failed') } }, undefined)
+    replica.timers.delete(tasks)
+    return go(index, tasks, passes[index % 2]?.(tasks) as Generator<Call, Next, unknown>, (next) => finish(replica, tasks, next))
+  }
+
+  const free = (index: number, queue: ReadonlySet<string>, kind: string): string | undefined =>
+    queue.size === 0 ? undefined : [...queue].find((k) => !runningAt(index).some((r) => r.key === `${kind}${k}`))
+
+  function startRow(index: number, handle: string): boolean {
+    const [replica, ledger] = [replicaAt(index), ledgers[index % 2]]
+    replica.rows.delete(handle)
+    if (!replica.leads() || ledger === undefined) return true
+    replica.rowTimers.delete(handle)
+    return go(index, `row ${handle}`, ledger.collect(handle), (after) => finishRow(replica, handle, after))
+  }
+
+  /** What is left of the dead, and what the source has that nobody knows of: when its time has come. */
+  function startOther(index: number): boolean {
+    const [replica, ledger] = [replicaAt(index), ledgers[index % 2]]
+    if (!replica.leads() || ledger === undefined) return false
+    if (replica.sweepAt <= clock.mono) {
+      replica.sweepAt = clock.mono + sweepPeriod
+      return go(index, 'sweep', ledger.sweep(), () => undefined)
+    }
+    for (const [handle, time] of replica.cleanAt) {
+      if (time > clock.mono) continue
+      replica.cleanAt.delete(handle)
+      return go(index, `remains of ${handle}`, ledger.clean(handle), (again) => {
+        if (again) replica.cleanAt.set(handle, clock.mono + cleaningPause)
+      })
+    }
+    return false
+  }
+
+  function go<T>(index: number, key: string, steps: Generator<Call, T, unknown>, then: (value: T) => void): true {
+    function* whole(): Running['steps'] {
+      const value = yield* steps
+      return () => then(value)
+    }
+    advance(index, { key, steps: whole(), waiting: { label: '', run: () => fail('failed') } }, undefined)
     return true
   }
 
@@ -89,7 +147,8 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     if (replicaAt(index).paused) return false
     const list = runningAt(index)
     const pass = list[choice % Math.max(1, list.length)]
-    if (pass === undefined || (fate === 'ok' && choice % 3 === 2 && replicaAt(index).queue.size > 0)) return start(index)
+    if (pass === undefined || (fate === 'ok' && choice % 3 === 2 && replicaAt(index).queue.size + replicaAt(index).rows.size > 0))
+      return start(index, choice)
     const call = pass.waiting
     const noticed = fate === 'ok' ? '' : ` (${fate})`
     tell(`${replicaAt(index).name} ${pass.key}: ${call.label}${noticed}`)
@@ -150,6 +209,8 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     for (const replica of replicas) {
       for (const [key, time] of replica.timers) if (time <= clock.wall) fire(replica, key)
       for (const [key, { at: time }] of replica.backoffs) if (time <= clock.mono) replica.queue.add(key)
+      for (const [handle, time] of replica.rowTimers) if (time <= clock.wall) replica.rows.add(handle)
+      for (const [handle, { at: time }] of replica.rowBackoffs) if (time <= clock.mono) replica.rows.add(handle)
     }
   }
 

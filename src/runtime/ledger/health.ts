@@ -1,0 +1,47 @@
+// How the sources outside answer: notices one that keeps its callers waiting, so that nobody else starts to wait for it, and asks for a
+// check of its provider where a call failed. Decides nothing about tasks.
+
+import type { Result } from '../../lib/result.ts'
+
+export interface Health {
+  /** Makes a call to a provider's source, and watches how it goes. */
+  run<T, F>(provider: { readonly uid: string; readonly name: string }, call: () => Promise<Result<T, F>>): Promise<Result<T, F>>
+  /** It keeps somebody waiting, or did so and has answered nobody since. */
+  stuck(uid: string): boolean
+  /** Something of it has answered. */
+  well(uid: string, name: string): void
+}
+
+export interface HealthDeps {
+  /** have the provider checked, soon and once */
+  readonly check: (name: string) => void
+  /** it answers again: what waited for it can go on */
+  readonly changed: (name: string) => void
+}
+
+/** A healthy source answers in a few milliseconds. */
+const impatience = 400
+
+export function createHealth({ check, changed }: HealthDeps): Health {
+  const stuck = new Set<string>()
+
+  function well(uid: string, name: string): void {
+    if (stuck.delete(uid)) changed(name)
+  }
+
+  return {
+    stuck: (uid) => stuck.has(uid),
+    well,
+    async run({ uid, name }, call) {
+      const timer = setTimeout(() => {
+        if (!stuck.has(uid)) check(name)
+        stuck.add(uid)
+      }, impatience)
+      const result = await call()
+      clearTimeout(timer)
+      if (result.ok) well(uid, name)
+      else check(name)
+      return result
+    },
+  }
+}
