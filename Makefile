@@ -5,7 +5,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 RESULTS := .cache/results
 
-.PHONY: help demo test check unit e2e generate cluster cluster-down bench clean setup
+.PHONY: help demo test check unit e2e generate cluster cluster-down bench bench-database clean setup
 .NOTPARALLEL:
 
 help: ## this list
@@ -45,6 +45,9 @@ cluster-down: setup ## ends it
 
 bench: setup ## measures against a bare client
 	@node test/bench/bench.ts
+
+bench-database: setup ## measures with a real PostgreSQL
+	@node test/bench/database.ts
 
 clean: ## ends the cluster and removes everything made in this folder; the control plane's binaries stay in the cache of the user
 	@if [ -e .cache/cluster/supervisor.pid ] && [ -x node_modules/.bin/node ]; then node test/cluster/up.ts down; fi

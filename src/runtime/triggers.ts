@@ -4,7 +4,7 @@ import type { Task } from '../core/observed.ts'
 import type { Queue } from '../kube/queue.ts'
 import type { Change, StoreView } from '../kube/store.ts'
 import type { WorkPriority } from '../kube/waiting.ts'
-import { canonical } from '../lib/canonical.ts'
+import { equal } from '../lib/canonical.ts'
 import type { Departed } from './departed.ts'
 import type { Workload } from './objects/kinds.ts'
 import type { Views } from './views.ts'
@@ -89,4 +89,4 @@ function urgency(change: Change<Task>, own: boolean): WorkPriority | undefined {
   return own || sameStatus(before, after) ? undefined : 'resync'
 }
 
-const sameStatus = (a: Task, b: Task): boolean => canonical([a.record, a.report]) === canonical([b.record, b.report])
+const sameStatus = (a: Task, b: Task): boolean => equal(a.record, b.record) && equal(a.report, b.report)

@@ -1,20 +1,24 @@
-// `make bench`: Taskbound beside a bare client that makes the same writes under the same admission policies with no controller at all, on
-// one control plane in one run, one after the other. `--quick` for a short look, `--runs N` (default 3; medians are shown), `--write` to
-// keep the table in docs/reference/benchmark.md. etcd runs without fsync, so nothing here speaks of durability.
+// `make bench`: Taskbound beside a bare client and beside an operator written as examples have it, which make the same writes under the same
+// admission policies, on one control plane in one run, one after the other. `--quick` for a short look, `--runs N` (default 3; medians are
+// shown), `--write` to keep the table in docs/reference/benchmark.md. etcd runs without fsync, so nothing here speaks of durability.
 
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { ensureBinaries } from '../cluster/build.ts'
+import { readTestEnvironment } from '../cluster/environment.ts'
 import { acquireCluster } from '../cluster/shared.ts'
-import { connect } from '../support/cluster.ts'
+import { connect, eventually, run } from '../support/cluster.ts'
 import { type RunningOperator, startOperator } from '../support/operator.ts'
-import { api, costs, floorOf, type Side, watched } from './contestants.ts'
+import { api, type Costs, costs, floorOf, merge, type Sample, type Side, startNaive, watched } from './contestants.ts'
 import { createDriver } from './driver.ts'
-import { type Run, render } from './report.ts'
-import { type Bench, endsInBurst, type Figures, live, lives, sample, type Workload } from './workloads.ts'
+import { type Cost, type Run, render, type Who } from './report.ts'
+import { type Bench, endsInBurst, type Figures, forbid, live, lives, sample, type Workload } from './workloads.ts'
 
 const root = resolve(import.meta.dirname, '../..')
+/** Young objects get as little room as the operator needs: its memory is then what it holds. */
+const nodeOptions = '--max-semi-space-size=4'
 
 interface Plan {
   readonly runs: number
@@ -35,11 +39,19 @@ function plan(quick: boolean, runs: number): Plan {
     ],
     burst: 1000 * scale,
     ends: 50 * scale,
-    converged: 1000 * scale,
+    converged: 1000,
   }
 }
 
-/** One provider and 100 policies, one of which permits. */
+/** 100 policies, one of which permits. */
+function cedarOf(name: string, ...more: readonly string[]): string {
+  const permits = [name, ...Array.from({ length: 99 }, (_, i) => `${name}-other-${i}`)].map((id) => permit(id))
+  return [...permits, ...more].join('\n')
+}
+
+const permit = (id: string): string => `@id("${id}") permit (principal, action, resource == Taskbound::ClusterProvider::"${id}");`
+const ban = (id: string): string => `@id("${id}-ban") forbid (principal, action, resource == Taskbound::ClusterProvider::"${id}");`
+
 async function allow({ driver, name }: Bench): Promise<void> {
   const object = (kind: string, spec: object): object => ({ apiVersion: 'taskbound.dev/v1alpha1', kind, metadata: { name }, spec })
   const provider = {
@@ -47,70 +59,132 @@ async function allow({ driver, name }: Bench): Promise<void> {
     namespaces: { matchLabels: { [`bench.taskbound.dev/${name}`]: 'yes' } },
     jwt: { profile: 'AccessToken', audiences: ['https://bench.example'], scopes: ['run'] },
   }
-  const cedar = [name, ...Array.from({ length: 99 }, (_, i) => `${name}-other-${i}`)]
-    .map((id) => `@id("${id}") permit (principal, action, resource == Taskbound::ClusterProvider::"${id}");`)
-    .join('\n')
   await driver.call('POST', `${api}/clustercredentialproviders`, object('ClusterCredentialProvider', provider))
-  await driver.call('POST', `${api}/clusteragentpolicies`, object('ClusterAgentPolicy', { cedar }))
+  await driver.call('POST', `${api}/clusteragentpolicies`, object('ClusterAgentPolicy', { cedar: cedarOf(name) }))
 }
 
+async function setPolicies({ driver, name }: Bench, cedar: string): Promise<void> {
+  await driver.call('PATCH', `${api}/clusteragentpolicies/${name}`, { spec: { cedar } }, { type: merge })
+}
+
+type Start = (issuerPort?: number) => Promise<RunningOperator>
+
+const starting =
+  (kubeconfig: string): Start =>
+  async (issuerPort) => {
+    const operator = await startOperator({
+      kubeconfig,
+      env: { NODE_OPTIONS: nodeOptions },
+      ...(issuerPort === undefined ? {} : { issuerPort }),
+    })
+    try {
+      await operator.active()
+    } catch (error) {
+      await operator.stop('SIGKILL')
+      throw error
+    }
+    return operator
+  }
+
 /** What the bare client has to write, from a life under the operator. */
-async function learn(bench: Bench, kubeconfig: string): ReturnType<typeof sample> {
-  const operator = await startOperator({ kubeconfig })
+async function learn(bench: Bench, start: Start): Promise<Sample> {
+  const operator = await start()
   try {
-    await operator.active()
-    return await sample(bench, watched(operator))
+    return await sample(
+      bench,
+      watched(() => costs(operator)),
+    )
   } finally {
     await operator.stop()
   }
 }
 
-async function once(bench: Bench, { workloads, burst, ends, converged }: Plan, floor: Side, kubeconfig: string, say: Say): Promise<Run> {
-  const bare = new Map<string, Figures>()
-  for (const workload of workloads) {
-    say(`${workload.name}, bare client`)
-    bare.set(workload.name, await lives(bench, workload, floor))
+interface Raced {
+  readonly lives: ReadonlyMap<string, Figures>
+  readonly endsInBurst: Run['endsInBurst'][Who]
+  readonly cost: Cost
+}
+
+/** One contestant's turn: every load, and what they cost it and the driver together. */
+async function race(bench: Bench, { workloads, burst, ends }: Plan, side: Side, ask?: () => Promise<Costs>): Promise<Raced> {
+  await lives(bench, { name: 'warm-up', count: 50, load: { inFlight: 4 } }, side)
+  const [before, driver] = [await ask?.(), process.cpuUsage()]
+  const figures = new Map<string, Figures>()
+  for (const workload of workloads) figures.set(workload.name, await lives(bench, workload, side))
+  const [after, { user, system }] = [await ask?.(), process.cpuUsage(driver)]
+  const tasks = workloads.reduce((sum, { count }) => sum + count, 0)
+  const each = (of: 'cpuSeconds' | 'writes' | 'reads'): number | undefined =>
+    before === undefined || after === undefined ? undefined : (after[of] - before[of]) / tasks
+  return {
+    lives: figures,
+    endsInBurst: await endsInBurst(bench, { burst, ends }, side),
+    cost: {
+      cpu: each('cpuSeconds'),
+      driverCpu: (user + system) / 1e6 / tasks,
+      rssMb: after?.rssMb,
+      writes: each('writes'),
+      reads: each('reads'),
+    },
   }
-  say('single ends in a burst, bare client')
-  const bareEnds = await endsInBurst(bench, { burst, ends }, floor)
+}
 
-  let operator = await startOperator({ kubeconfig })
+async function once(bench: Bench, planned: Plan, given: Sample, kubeconfig: string, say: Say): Promise<Run> {
+  const start = starting(kubeconfig)
+  say('bare client')
+  const floor = await race(bench, planned, floorOf(given))
+
+  say('naive operator')
+  const other = await startNaive(kubeconfig, given)
+  const naive = await race(bench, planned, watched(other.costs), other.costs).finally(other.stop)
+
+  say('Taskbound')
+  let operator = await start()
+  const ask = () => costs(operator)
+  const side = watched(ask)
   try {
-    await operator.active()
     // with no task there: its own keys, and its question whether admission stands
-    const idle = await settledCosts(operator)
-    await lives(bench, { name: 'warm-up', count: 50, load: { inFlight: 4 } }, watched(operator))
-    const before = await costs(operator)
-    const both: [string, { readonly floor: Figures; readonly taskbound: Figures }][] = []
-    for (const workload of workloads) {
-      say(`${workload.name}, Taskbound`)
-      const taskbound = await lives(bench, workload, watched(operator))
-      both.push([workload.name, { floor: bare.get(workload.name) ?? taskbound, taskbound }])
-    }
-    const after = await costs(operator)
-    const tasks = workloads.reduce((sum, { count }) => sum + count, 0)
-    say('single ends in a burst, Taskbound')
-    const ownEnds = await endsInBurst(bench, { burst, ends }, watched(operator))
+    await side.settled?.()
+    const idle = await ask()
+    const taskbound = await race(bench, planned, side, ask)
 
-    say('restart')
-    const empty = await live(bench, converged, watched(operator))
+    say('Taskbound: restart')
+    const place = await live(bench, planned.converged, side)
     await operator.stop()
     const began = performance.now()
-    operator = await startOperator({ kubeconfig, issuerPort: operator.issuerPort })
-    await operator.active()
+    operator = await start(operator.issuerPort)
     const ms = performance.now() - began
-    const found = await settledCosts(operator)
-    await empty()
-    return {
-      lives: new Map(both),
-      endsInBurst: { floor: bareEnds, taskbound: ownEnds },
-      life: {
-        cpuPer1000: ((after.cpuSeconds - before.cpuSeconds) * 1000) / tasks,
-        rssMb: after.rssMb,
-        writes: (after.writes - before.writes) / tasks,
-        reads: (after.reads - before.reads) / tasks,
+    await side.settled?.()
+    const found = await ask()
+
+    say('Taskbound: policy changes')
+    const changed = performance.now()
+    await setPolicies(bench, cedarOf(bench.name, permit(`${bench.name}-more`)))
+    const judged = await eventually(
+      async () => {
+        const now = await ask()
+        if (now.passes < found.passes + planned.converged) throw new Error(`${now.passes - found.passes} tasks were judged again`)
+        return { ms: performance.now() - changed, cpu: now.cpuSeconds - found.cpuSeconds }
       },
+      { everyMs: 25, timeoutMs: 60_000 },
+    )
+    await side.settled?.()
+    const unchanged = (await ask()).writes - found.writes
+    const forbidden = await forbid(place, () => setPolicies(bench, cedarOf(bench.name, ban(bench.name))), side)
+    await place.empty()
+    await side.settled?.()
+    await setPolicies(bench, cedarOf(bench.name))
+
+    const each = <T>(of: (raced: Raced) => T): Record<Who, T> => ({
+      'bare client': of(floor),
+      'naive operator': of(naive),
+      Taskbound: of(taskbound),
+    })
+    return {
+      lives: new Map(planned.workloads.map(({ name }) => [name, each(({ lives: all }) => all.get(name) as Figures)])),
+      endsInBurst: each((raced) => raced.endsInBurst),
+      cost: each((raced) => raced.cost),
       restart: { ms, writes: found.writes - idle.writes, reads: found.reads - idle.reads, rssMb: found.rssMb },
+      policy: { ...judged, writes: unchanged, forbidden },
     }
   } finally {
     await operator.stop()
@@ -118,11 +192,6 @@ async function once(bench: Bench, { workloads, burst, ends, converged }: Plan, f
 }
 
 type Say = (what: string) => void
-
-async function settledCosts(operator: RunningOperator): ReturnType<typeof costs> {
-  await watched(operator).settled?.()
-  return costs(operator)
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -137,13 +206,15 @@ async function main(): Promise<void> {
   try {
     await kube.kubectl(['apply', '-f', resolve(root, 'test/support/rbac.yaml')])
     await allow(bench)
-    const floor = floorOf(await learn(bench, cluster.kubeconfig))
+    const given = await learn(bench, starting(cluster.kubeconfig))
     const results: Run[] = []
     for (let run = 1; run <= runs; run += 1) {
-      results.push(await once(bench, planned, floor, cluster.kubeconfig, (what) => console.error(`run ${run} of ${runs}: ${what}`)))
+      results.push(await once(bench, planned, given, cluster.kubeconfig, (what) => console.error(`run ${run} of ${runs}: ${what}`)))
     }
     const command = `node test/bench/bench.ts${values.quick ? ' --quick' : ''} --runs ${runs} --write`
-    const text = render(results, { ...planned, command })
+    const { gitVersion } = (await kube.must('GET', '/version')) as { gitVersion: string }
+    const etcd = cluster.given ? 'its own etcd' : `etcd ${await etcdVersion()} without fsync`
+    const text = render(results, { ...planned, command, controlPlane: `Kubernetes ${gitVersion}, ${etcd}`, nodeOptions })
     console.log(text)
     if (values.write) await writeFile(resolve(root, 'docs/reference/benchmark.md'), text)
   } finally {
@@ -156,6 +227,11 @@ async function main(): Promise<void> {
     await kube.close()
     await cluster.release()
   }
+}
+
+async function etcdVersion(): Promise<string> {
+  const { stdout } = await run((await ensureBinaries(readTestEnvironment(process.env))).etcd, ['--version'])
+  return /etcd Version: (\S+)/.exec(stdout)?.[1] ?? 'of an unknown version'
 }
 
 await main()

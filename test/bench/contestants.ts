@@ -1,12 +1,15 @@
-// The two contestants: a bare client that makes the writes of a life itself, and the operator, which only has to be waited for.
-// The bare client decides, signs and watches nothing: it is the floor that the machine sets.
+// The contestants: a bare client that makes the writes of a life itself, the operator, and one that is written as examples have it, which
+// both only have to be waited for. The bare client decides, signs and watches nothing: it is the floor that the machine sets.
 
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import type { RunningOperator } from '../support/operator.ts'
 import type { Driver, Metadata } from './driver.ts'
 
 export const api = '/apis/taskbound.dev/v1alpha1'
 export const merge = 'application/merge-patch+json'
-const as = 'system:serviceaccount:taskbound-system:taskbound'
+export const as = 'system:serviceaccount:taskbound-system:taskbound'
 
 /** What a contestant does itself after the driver's own call. */
 export interface Side {
@@ -14,6 +17,16 @@ export interface Side {
   ended?(driver: Driver, namespace: string, task: string): Promise<void>
   /** Resolves once nothing is left to write. */
   settled?(): Promise<void>
+}
+
+export interface Costs {
+  readonly cpuSeconds: number
+  readonly rssMb: number
+  /** about tasks and Secrets only: the lease, the status lists and policy statuses belong to no one life */
+  readonly writes: number
+  readonly reads: number
+  /** over a task, whether or not it wrote */
+  readonly passes: number
 }
 
 /** What the operator wrote in one life, at each of its steps, to be written again for another task. */
@@ -26,15 +39,18 @@ export interface Sample {
   readonly over: object
 }
 
+type Body = (part: 'secret' | 'intent' | 'active' | 'over', namespace: string, name: string, uid: string) => object
+
+/** The UID is the task's own; names of status lists and times stay, since nobody reads them. */
+export function bodiesOf({ task, ...parts }: Sample): Body {
+  const texts = Object.fromEntries(Object.entries(parts).map(([part, body]) => [part, JSON.stringify(body)]))
+  return (part, namespace, name, uid) =>
+    JSON.parse((texts[part] ?? '').replaceAll(task.uid, uid).replaceAll(task.namespace, namespace).replaceAll(task.name, name)) as object
+}
+
 /** The same five writes as the operator's, with the same bodies, as the same user, and so under the same admission policies. */
 export function floorOf(sample: Sample): Side {
-  const parts = { secret: sample.secret, intent: sample.intent, active: sample.active, over: sample.over }
-  const texts = Object.fromEntries(Object.entries(parts).map(([part, body]) => [part, JSON.stringify(body)]))
-  /** The UID is the task's own; names of status lists and times stay, since nobody reads them. */
-  const body = (part: keyof typeof parts, namespace: string, name: string, uid: string): object =>
-    JSON.parse(
-      (texts[part] ?? '').replaceAll(sample.task.uid, uid).replaceAll(sample.task.namespace, namespace).replaceAll(sample.task.name, name),
-    ) as object
+  const body = bodiesOf(sample)
   const uids = new Map<string, string>()
   return {
     async created(driver, namespace, { name, uid }) {
@@ -53,32 +69,55 @@ export function floorOf(sample: Sample): Side {
   }
 }
 
-/** The operator watches and acts by itself; it is quiet when it wrote nothing about a task for half a second. */
-export function watched(operator: RunningOperator): Side {
+/** Who watches acts by itself; it is quiet when it looked at no task and wrote nothing about one for half a second. */
+export function watched(costs: () => Promise<Costs>): Side {
   return {
     async settled() {
       for (let last = -1; ; await new Promise((resolve) => setTimeout(resolve, 500))) {
-        const { writes } = await costs(operator)
-        if (writes === last) return
-        last = writes
+        const { writes, passes } = await costs()
+        if (writes + passes === last) return
+        last = writes + passes
       }
     },
   }
 }
 
-export interface Costs {
-  readonly cpuSeconds: number
-  readonly rssMb: number
-  /** about tasks and Secrets only: the lease, the status lists and policy statuses belong to no one life */
-  readonly writes: number
-  readonly reads: number
+export interface Naive {
+  costs(): Promise<Costs>
+  stop(): Promise<void>
+}
+
+/** Starts the one of naive.ts and waits until it has its first list. A write of it that failed is an error of `costs`. */
+export async function startNaive(kubeconfig: string, sample: Sample): Promise<Naive> {
+  const child = fork(fileURLToPath(new URL('./naive.ts', import.meta.url)), {
+    env: { PATH: process.env['PATH'] ?? '', NAIVE: JSON.stringify({ kubeconfig, sample }) },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  const exit = once(child, 'exit')
+  const gone = exit.then(([code]) => Promise.reject(new Error(`the naive operator ended with ${code}`)))
+  gone.catch(() => undefined)
+  const message = (): Promise<unknown[]> => Promise.race([once(child, 'message'), gone])
+  await message()
+  return {
+    async costs() {
+      const answer = message()
+      child.send({})
+      const [{ costs, failures }] = (await answer) as [{ costs: Costs; failures: number }]
+      if (failures > 0) throw new Error(`${failures} lives of the naive operator failed`)
+      return costs
+    },
+    async stop() {
+      child.kill()
+      await exit
+    },
+  }
 }
 
 /** What the operator says of itself. */
 export async function costs(operator: RunningOperator): Promise<Costs> {
   const text = await (await fetch(`${operator.metrics}/metrics`)).text()
   const of = (name: string): number => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
-  let [writes, reads] = [0, 0]
+  let [writes, reads, passes] = [0, 0, 0]
   for (const [, verb = '', resource = '', n] of text.matchAll(
     /^taskbound_api_requests_total\{verb="(\w+)",resource="([^"]+)",code="\d+"\} (\d+)$/gm,
   )) {
@@ -86,5 +125,6 @@ export async function costs(operator: RunningOperator): Promise<Costs> {
     if (verb === 'GET') reads += Number(n)
     else writes += Number(n)
   }
-  return { cpuSeconds: of('process_cpu_seconds_total'), rssMb: of('process_resident_memory_bytes') / 1e6, writes, reads }
+  for (const [, n] of text.matchAll(/^taskbound_reconcile_total\{[^}]*\} (\d+)$/gm)) passes += Number(n)
+  return { cpuSeconds: of('process_cpu_seconds_total'), rssMb: of('process_resident_memory_bytes') / 1e6, writes, reads, passes }
 }

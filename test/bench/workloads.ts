@@ -18,7 +18,7 @@ export interface Figures {
   readonly gonePerSecond: number
 }
 
-/** Seconds that the last Secret of a workload may take. */
+/** Milliseconds that the last Secret of a workload may take. */
 const patience = 180_000
 
 export interface Bench {
@@ -27,7 +27,7 @@ export interface Bench {
   readonly name: string
 }
 
-interface Place {
+export interface Place {
   readonly namespace: string
   readonly seen: Seen
   create(i: number, side: Side): Promise<void>
@@ -141,13 +141,22 @@ export async function endsInBurst(bench: Bench, { burst, ends }: { burst: number
   return spread(place.ended, place.seen.gone)
 }
 
-/** Leaves so many tasks alive, each with its Secret; the answer takes them away. */
-export async function live(bench: Bench, count: number, side: Side): Promise<() => Promise<void>> {
+/** Leaves so many tasks alive, each with its Secret. */
+export async function live(bench: Bench, count: number, side: Side): Promise<Place> {
   const place = await prepare(bench)
   await drive(count, { inFlight: 16 }, (i) => place.create(i, side))
   await until(() => place.seen.made.size >= count, patience)
   await side.settled?.()
-  return () => place.empty()
+  return place
+}
+
+/** A cluster policy forbids all tasks of a place: from the answer to its change until each one's Secret is gone. */
+export async function forbid({ seen }: Place, change: () => Promise<void>, side: Side): Promise<Spread> {
+  await change()
+  const at = performance.now()
+  await until(() => [...seen.made.keys()].every((name) => seen.gone.has(name)), patience)
+  await side.settled?.()
+  return spread(new Map([...seen.made.keys()].map((name) => [name, at])), seen.gone)
 }
 
 /** Watches the operator through one life and keeps what it wrote. */

@@ -1,5 +1,6 @@
 // The operator is killed, or loses an answer, at every request that issues, renews or ends, before and after the API server acted. After a
-// restart the server and the issuer are asked: no task has two live credentials, no ended one a live one, no live one a dead one.
+// restart the server and the issuer are asked: no task has two live credentials, no ended one a live one, no live one a dead one. Each task
+// also carries a JWT-SVID, which nobody can revoke: of an ended one the Secret is gone, and no further one is ever issued.
 
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
@@ -7,8 +8,8 @@ import { decodeJwt } from 'jose'
 import { eventually } from '../../support/cluster.ts'
 import type { RunningOperator } from '../../support/operator.ts'
 import { startOperator } from '../../support/operator.ts'
-import { createScenario, judge, runOperator, type Scenario } from '../support/scenario.ts'
-import { freeLease, type TokensSeen, watchTokens } from './tokens.ts'
+import { audience, createScenario, judge, runOperator, type Scenario } from '../support/scenario.ts'
+import { freeLease, judgeSvid, type TokensSeen, watchTokens } from './tokens.ts'
 
 const preload = ['test/support/faults/faultpoint.ts', 'test/support/faults/fastclock.ts']
 
@@ -47,14 +48,30 @@ let scenario: Scenario
 let operator: RunningOperator | undefined
 let issuerPort: number | undefined
 let seen: TokensSeen
+let svids: TokensSeen
 const table: string[] = []
+const svidProvider = (): string => `${scenario.name}-svid`
+const svidAudience = `${audience}/svid`
 
 beforeAll(async () => {
   scenario = await createScenario('kill')
+  await scenario.kube.must('POST', '/apis/taskbound.dev/v1alpha1/clustercredentialproviders', {
+    apiVersion: 'taskbound.dev/v1alpha1',
+    kind: 'ClusterCredentialProvider',
+    metadata: { name: svidProvider() },
+    spec: {
+      type: 'jwt',
+      namespaces: { matchLabels: { 'test.taskbound.dev/scenario': scenario.name } },
+      jwt: { profile: 'JWTSVID', audiences: [svidAudience], maxTTLSeconds: 300 },
+    },
+  })
+  const another = scenario.permit.replace('"scenario"', '"svid"').replace(`"${scenario.name}"`, `"${svidProvider()}"`)
+  await scenario.policy(`${scenario.permit}\n${another}`)
   const first = await runOperator()
   issuerPort = first.issuerPort
   await first.stop()
   seen = watchTokens(scenario)
+  svids = watchTokens(scenario, 'svid')
 })
 
 afterEach(async () => {
@@ -64,6 +81,7 @@ afterEach(async () => {
 
 afterAll(async () => {
   seen?.stop()
+  svids?.stop()
   console.log(['step   request                        when   what     after convergence', ...table].join('\n'))
   await scenario?.close()
 })
@@ -80,7 +98,17 @@ async function drive(step: Step, task: string, running: RunningOperator): Promis
   const struck = async (): Promise<void> => {
     await eventually(() => expect(running.output()).toContain('fault '), { timeoutMs: 30_000 })
   }
-  await scenario.task({ name: task, credential: { ttlSeconds: 300 }, spec: { activeDeadlineSeconds: 86_400 } })
+  const of = (name: string, provider: string, more: object): object => ({
+    name,
+    providerRef: { kind: 'ClusterCredentialProvider', name: provider },
+    ttlSeconds: 300,
+    ...more,
+  })
+  const credentials = [
+    of('api', scenario.name, { audience: `${audience}/${scenario.name}`, scopes: ['read'] }),
+    of('svid', svidProvider(), { audience: svidAudience }),
+  ]
+  await scenario.task({ name: task, spec: { activeDeadlineSeconds: 86_400, credentials } })
   if (step === 'end') {
     await scenario.active(task)
     await scenario.patch('agenttasks', task, { spec: { end: 'Completed' } })
@@ -121,9 +149,24 @@ describe.each(faults)('$what $when', ({ when, what }) => {
   })
 })
 
+test('no operator that came later issued anything for a task that was over', async () => {
+  const { items } = await scenario.kube.must('GET', scenario.path('secrets'))
+  expect((items as { metadata: { name: string } }[]).map(({ metadata }) => metadata.name)).toEqual([])
+  const tasks = (await scenario.kube.must('GET', scenario.path('agenttasks'))).items
+  expect(tasks.length).toBeGreaterThan(0)
+  for (const { metadata, status } of tasks) {
+    const over = Date.parse(status.completionTime) / 1000
+    const [tokens, others] = [seen.of(metadata.name), svids.of(metadata.name)]
+    for (const token of [...tokens, ...others]) expect(decodeJwt(token).iat).toBeLessThanOrEqual(over)
+    // one write of the Secret is one of each
+    expect(others).toHaveLength(tokens.length)
+  }
+})
+
 async function expectNothingLive(task: string): Promise<number> {
   await scenario.secretGone(task)
-  await eventually(async () => expect((await scenario.conditions(task))['Revoked']).toMatchObject({ status: 'True' }))
+  // the JWT-SVID dies by itself, and the condition says when
+  await eventually(async () => expect((await scenario.conditions(task))['Revoked']?.reason).toMatch(/^(AllRevoked|ExpiresAt)$/))
   const tokens = seen.of(task)
   for (const token of tokens) expect(await judge(issuer(), token)).not.toBe('live')
   return tokens.length
@@ -132,7 +175,7 @@ async function expectNothingLive(task: string): Promise<number> {
 async function converge(step: Step, task: string): Promise<string> {
   if (step === 'end') {
     await scenario.until(task, 'Completed')
-    return `ended: ${await expectNothingLive(task)} token(s) ever, none live`
+    return `ended: ${await expectNothingLive(task)} token(s) ever, none live; ${svids.of(task).length} JWT-SVID(s) ever, none in a Secret`
   }
   return eventually(
     async () => {
@@ -145,11 +188,15 @@ async function converge(step: Step, task: string): Promise<string> {
       expect(await judge(issuer(), token)).toBe('live')
       const tokens = seen.of(task)
       expect(tokens).toContain(token)
+      const svid = Buffer.from(secret.data.svid, 'base64').toString()
+      expect(await judgeSvid(issuer(), svid, svidAudience)).toBe('live')
+      expect(decodeJwt(svid)['taskbound']).toMatchObject({ task: { name: task }, attempt })
+      expect(svids.of(task)).toContain(svid)
       const live: string[] = []
       for (const one of tokens) if ((await judge(issuer(), one)) === 'live') live.push(one)
       // the predecessor of a renewal has the same place in the list, and dies with it
       expect(new Set(live.map(index)).size).toBe(1)
-      return `live: attempt ${attempt}, ${tokens.length} token(s) ever, one place in the status list live`
+      return `live: attempt ${attempt}, ${tokens.length} token(s) and ${svids.of(task).length} JWT-SVID(s) ever, one place in the status list live`
     },
     { timeoutMs: 20_000, everyMs: 300 },
   )

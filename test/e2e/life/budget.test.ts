@@ -89,7 +89,7 @@ test('a workload that appears later costs one write more', async () => {
   expect(spent(before, await quiet())).toEqual({ 'PATCH agenttasks/status': 4, 'POST secrets': 1, 'DELETE secrets': 1 })
 })
 
-async function inBatches<T>(count: number, work: (i: number) => Promise<T>): Promise<void> {
+async function inBatches<T>(count: number, work: (i: number) => Promise<T>, inFlight = 32): Promise<void> {
   let next = 0
   const lane = async (): Promise<void> => {
     while (next < count) {
@@ -98,7 +98,7 @@ async function inBatches<T>(count: number, work: (i: number) => Promise<T>): Pro
       await work(i)
     }
   }
-  await Promise.all(Array.from({ length: 32 }, lane))
+  await Promise.all(Array.from({ length: inFlight }, lane))
 }
 
 test('after a restart with 1,000 converged tasks nothing is written about them', async () => {
@@ -144,16 +144,52 @@ test('all of it went over at most four connections to the API server', () => {
   expect(sockets.length).toBeLessThanOrEqual(4)
 })
 
-test('foreign Secrets and pods cost no request and no memory', async () => {
-  const rss = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${operator.process.pid}/status`, 'utf8'))?.[1])
-  const before = await quiet()
-  const memory = rss()
+interface Start {
+  readonly ms: number
+  readonly memory: number
+  readonly received: number
+}
+
+/** Starts the operator again, and answers of two starts the smaller of: the time to active, and memory and bytes received once it is quiet. */
+async function start(): Promise<Start> {
+  const found: Start[] = []
+  for (let i = 0; i < 2; i += 1) {
+    await operator.stop()
+    const began = performance.now()
+    operator = await runOperator({ issuerPort: operator.issuerPort })
+    const ms = Math.round(performance.now() - began)
+    await quiet()
+    found.push({ ms, memory: memory(), received: received() })
+  }
+  const least = (of: keyof Start): number => Math.min(...found.map((one) => one[of]))
+  return { ms: least('ms'), memory: least('memory'), received: least('received') }
+}
+
+const proc = (file: string, line: RegExp): number => Number(line.exec(readFileSync(`/proc/${operator.process.pid}/${file}`, 'utf8'))?.[1])
+/** resident, in kB */
+const memory = (): number => proc('status', /VmRSS:\s+(\d+)/)
+/** kB read from files and connections since the process began */
+const received = (): number => Math.round(proc('io', /rchar: (\d+)/) / 1000)
+
+test('foreign Secrets and pods cost no request, no memory, and at the start no time', async () => {
+  const [before, counts] = [await start(), await quiet()]
+  const [held, heard] = [memory(), received()]
   const spec = { restartPolicy: 'Never', serviceAccountName: 'clerk', containers: [{ name: 'agent', image: 'none' }] }
-  await inBatches(2000, (i) =>
-    scenario.kube.must('POST', scenario.path('secrets'), { metadata: { name: `foreign-${i}` }, data: { a: 'eHh4'.repeat(200) } }),
-  )
-  await inBatches(500, (i) => scenario.kube.must('POST', scenario.path('pods'), { metadata: { name: `foreign-${i}` }, spec }))
-  expect(spent(before, await quiet())).toEqual({})
-  // what they hold together, kept by an informer, would be more than this
-  expect(rss() - memory).toBeLessThan(12_000)
-}, 120_000)
+  const data = { a: 'eHh4'.repeat(200) }
+  const began = performance.now()
+  await inBatches(10_000, (i) => scenario.kube.must('POST', scenario.path('secrets'), { metadata: { name: `foreign-${i}` }, data }), 64)
+  await inBatches(5_000, (i) => scenario.kube.must('POST', scenario.path('pods'), { metadata: { name: `foreign-${i}` }, spec }), 64)
+  const made = Math.round((performance.now() - began) / 1000)
+  expect(spent(counts, await quiet())).toEqual({})
+  const [grown, told] = [memory() - held, received() - heard]
+  const after = await start()
+  const texts = [before, after].map((one) => `${one.ms} ms, ${one.memory} kB resident, ${one.received} kB read`)
+  console.log(`15,000 foreign objects, made in ${made} s: a start without them ${texts[0]}; with them ${texts[1]}`)
+  // each kind of them, watched or listed, is some 10 MB over the wire
+  expect(told).toBeLessThan(1_000)
+  expect(after.received - before.received).toBeLessThan(1_000)
+  // kept by an informer they would be more than this; the time is wide, since others use the machine too: the bytes are what proves it
+  expect(grown).toBeLessThan(12_000)
+  expect(after.memory - before.memory).toBeLessThan(25_000)
+  expect(after.ms).toBeLessThan(before.ms * 2)
+}, 180_000)

@@ -52,7 +52,7 @@ export const points: readonly Point[] = [
   request('renew', 'the row', rowStatus, secret('PUT')),
   request('end', 'the deletion of the Secret', secret('DELETE')),
   query('end', 'ALTER ROLE ... NOLOGIN', 'nologin password null'),
-  query('end', 'the position in the log', 'pg_current_wal_insert_lsn'),
+  query('end', 'the position in the log', 'pg_current_wal_flush_lsn'),
   query('end', 'the first look for sessions', 'pg_last_wal_replay_lsn'),
   query('end', 'the last look for sessions', 'pg_last_wal_replay_lsn', 2),
   request('end', 'the row that says Revoked', rowStatus, secret('DELETE')),

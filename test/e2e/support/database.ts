@@ -2,7 +2,6 @@
 // server itself what is alive.
 
 import { randomBytes } from 'node:crypto'
-import { expect } from '@jest/globals'
 import { eventually } from '../../support/cluster.ts'
 import { type Postgres, type PostgresOptions, startPostgres } from '../../support/postgres/server.ts'
 import type { Scenario } from './scenario.ts'
@@ -149,10 +148,14 @@ export async function createDatabase(
   return database
 }
 
-/** Once the server has exactly these roles that can log in. */
+/** Waits until these roles, and no others, can log in. */
 export async function onlyAlive(database: Database, ...usernames: readonly string[]): Promise<void> {
-  await eventually(async () => expect([...(await database.alive())].sort()).toEqual([...usernames].sort()), {
-    timeoutMs: 20_000,
-    everyMs: 100,
-  })
+  const wanted = [...usernames].sort().join(', ')
+  await eventually(
+    async () => {
+      const alive = [...(await database.alive())].sort().join(', ')
+      if (alive !== wanted) throw new Error(`alive are: ${alive || 'none'}; wanted: ${wanted || 'none'}`)
+    },
+    { timeoutMs: 20_000, everyMs: 100 },
+  )
 }
