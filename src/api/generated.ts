@@ -713,12 +713,12 @@ export interface PostgresProviderSpec {
   /**
    * Hot standbys of the server at which the roles can log in too. Sessions are cut there as well; at a standby that is not listed a session lives on after the end of its task.
    */
-  readonly endpoints?: readonly PostgresEndpoint[]
+  readonly endpoints?: readonly PostgresProviderSpecEndpoints[]
   /**
    * Certificates (PEM) of the authorities that may vouch for the servers. Without it those that Node.js ships are trusted.
    */
   readonly caBundle?: string
-  readonly loginSecretRef: LoginSecretRef
+  readonly loginSecretRef: PostgresProviderSpecLoginSecretRef
   /**
    * Connections that one task may have at a time.
    */
@@ -735,20 +735,20 @@ export interface PostgresProviderSpec {
 /**
  * One standby.
  */
-export interface PostgresEndpoint {
+export interface PostgresProviderSpecEndpoints {
   /**
    * DNS name or IP address, as its certificate names it.
    */
   readonly host: string
   /**
-   * Port.
+   * Port of the standby.
    */
   readonly port: number
 }
 /**
  * The Secret in the operator's namespace that holds the operator's own login, in the keys `username` and `password`. It must carry the annotation `taskbound.dev/origin` with `<host>:<port>` of this provider, so that no other server is shown the password.
  */
-export interface LoginSecretRef {
+export interface PostgresProviderSpecLoginSecretRef {
   /**
    * Name of the Secret.
    */

@@ -6,16 +6,20 @@ import { reasons } from '../../src/api/reasons.ts'
 import { asUid, toTaskKey } from '../../src/core/names.ts'
 import { type Duration, milliseconds, plus, seconds } from '../../src/lib/instant.ts'
 import type { Result } from '../../src/lib/result.ts'
-import type { CredentialRequest, Failure, Issued, Order, Provider, Reservation } from '../../src/ports/provider.ts'
+import type { CredentialRequest, Failure, Issued, Lease, Order, Provider, Reservation } from '../../src/ports/provider.ts'
 
 /** A provider with a source that the suite can look at and break. */
 export interface ProviderWorld<Params> {
   readonly provider: Provider<Params>
   readonly params: Params
-  /** an order that the provider takes, with an audience and scopes that its params list */
+  /** an order that the provider takes, with scopes, and an audience if it knows any, that its params list */
   order(change?: Partial<Order>): Order
   /** lets the operator record a reservation on its task, as happens before every issue */
   record(order: Order, reservation: Reservation): void
+  /** a row of the ledger with a handle that was never used; where what is issued exists outside */
+  lease?(): Lease
+  /** fields that are no secret, such as a name; every other one is */
+  readonly plain?: readonly string[]
   /** whether the source accepts these fields now; a source of class ExpireOnly accepts until expiry */
   accepts(issued: Issued): Promise<boolean>
   /** lets every call to the source fail with an error whose text holds the canary */
@@ -26,10 +30,15 @@ const ignored = new Set(['Allowed'])
 
 /** Runs the suite. `makeWorld` is called for each test. */
 export function describeProvider<Params>(name: string, makeWorld: () => Promise<ProviderWorld<Params>>): void {
+  /** What is recorded before an issue: the provider's part, and the ledger's. */
+  function reserve(world: ProviderWorld<Params>, order?: Order): Reservation {
+    const reservation = { ...value(world.provider.reserve(world.params)), ...(world.lease === undefined ? {} : { lease: world.lease() }) }
+    if (order !== undefined) world.record(order, reservation)
+    return reservation
+  }
   async function issued(world: ProviderWorld<Params>, change: Partial<Order> = {}) {
     const order = world.order(change)
-    const reservation = value(world.provider.reserve(world.params))
-    world.record(order, reservation)
+    const reservation = reserve(world, order)
     return { order, reservation, result: value(await world.provider.issue(world.params, order, reservation)) }
   }
   const request = (order: Order, change: Partial<CredentialRequest> = {}): CredentialRequest => ({
@@ -74,8 +83,7 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
     test('issues nothing that is dead on arrival', async () => {
       const world = await makeWorld()
       const order = world.order({ expiresAt: world.order().issuedAt })
-      const reservation = value(world.provider.reserve(world.params))
-      world.record(order, reservation)
+      const reservation = reserve(world, order)
       expect((await world.provider.issue(world.params, order, reservation)).ok).toBe(false)
     })
 
@@ -88,30 +96,70 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       )
       expect(reservation).toEqual(before)
       expect(await world.accepts(renewed)).toBe(true)
-      expect(bytesOf(renewed)).not.toEqual(bytesOf(result))
+      // prolonged in place it stays the same; a successor never does
+      const kept = world.provider.outside?.renewal === 'InPlace'
+      expect(bytesOf(renewed).join() === bytesOf(result).join()).toBe(kept)
+      expect(await world.accepts(result)).toBe(true)
       expect(await world.provider.revoke(world.params, reservation)).toEqual({ ok: true, value: undefined })
       const dead = world.provider.promises(world.params).revocation !== 'ExpireOnly'
       expect(await world.accepts(result)).toBe(!dead)
       expect(await world.accepts(renewed)).toBe(!dead)
     })
 
-    test('revokes again what is revoked, without its object, and what was never issued', async () => {
+    test('revokes again what is revoked, and what was never issued; without its object where nothing is outside', async () => {
       const world = await makeWorld()
       const { reservation } = await issued(world)
       const done = { ok: true, value: undefined }
       expect(await world.provider.revoke(world.params, reservation)).toEqual(done)
       expect(await world.provider.revoke(world.params, reservation)).toEqual(done)
-      expect(await world.provider.revoke(undefined, reservation)).toEqual(done)
-      expect(await world.provider.revoke(world.params, value(world.provider.reserve(world.params)))).toEqual(done)
+      expect(await world.provider.revoke(world.params, reserve(world))).toEqual(done)
       expect(await world.provider.revoke(world.params, {})).toEqual(done)
+      expect((await world.provider.revoke(undefined, reservation)).ok).toBe(world.provider.outside === undefined)
+      expect(await world.provider.revoke(undefined, {})).toEqual(done)
+    })
+
+    test('outside, shows every handle with the prefix until it is cleaned, cleans again what is clean, and sends nothing too late', async () => {
+      const world = await makeWorld()
+      const { outside } = world.provider
+      if (outside === undefined) return
+      const { order, reservation } = await issued(world)
+      const handle = reservation.lease?.handle ?? ''
+      const prefix = handle.slice(0, 12)
+      const done = { ok: true, value: undefined }
+      expect(value(await outside.list(world.params, prefix))).toContain(handle)
+      await world.provider.revoke(world.params, reservation)
+      expect(value(await outside.list(world.params, prefix))).toContain(handle)
+      expect(await outside.clean(world.params, handle)).toEqual(done)
+      expect(await outside.clean(world.params, handle)).toEqual(done)
+      expect(value(await outside.list(world.params, prefix))).not.toContain(handle)
+      const late = reserve(world)
+      for (const change of [{ deadline: 0 }, { deadline: Number.NEGATIVE_INFINITY }]) {
+        expect((await world.provider.issue(world.params, { ...order, ...change }, late)).ok).toBe(false)
+        expect((await world.provider.renew(world.params, { ...order, ...change }, late)).ok).toBe(false)
+      }
+      expect(value(await outside.list(world.params, prefix))).not.toContain(late.lease?.handle)
+    })
+
+    test('outside, issues nothing without a row, nor twice under one, nor under another installation\u2019s handle', async () => {
+      const world = await makeWorld()
+      if (world.provider.outside === undefined) return
+      const { order, reservation, result } = await issued(world)
+      const { lease } = reservation
+      expect((await world.provider.issue(world.params, order, reservation)).ok).toBe(false)
+      expect(await world.accepts(result)).toBe(true)
+      expect((await world.provider.issue(world.params, order, {})).ok).toBe(false)
+      for (const handle of ['', 'postgres', `x${lease?.handle.slice(1)}`, `${lease?.handle}a`, `${lease?.handle.slice(0, -1)}"`]) {
+        const foreign = { lease: { effectBy: plus(order.issuedAt, seconds(30)), ...lease, handle } }
+        expect([handle, (await world.provider.issue(world.params, order, foreign)).ok]).toEqual([handle, false])
+        expect([handle, (await world.provider.renew(world.params, order, foreign)).ok]).toEqual([handle, false])
+      }
     })
 
     test('issues nothing under a reservation that was revoked, where the class says that revoked is dead', async () => {
       const world = await makeWorld()
       if (world.provider.promises(world.params).revocation === 'ExpireOnly') return
       const order = world.order()
-      const reservation = value(world.provider.reserve(world.params))
-      world.record(order, reservation)
+      const reservation = reserve(world, order)
       await world.provider.revoke(world.params, reservation)
       const late = await world.provider.issue(world.params, order, reservation)
       expect(late.ok && (await world.accepts(late.value))).toBe(false)
@@ -126,14 +174,13 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       const world = await makeWorld()
       const { audience, scopes } = world.order()
       const hostile: Partial<Pick<Order, 'audience' | 'scopes'>>[] = [
-        ...['', `${audience}/`, `${audience} `, audience?.toUpperCase(), '*', '__proto__'].map((other) => ({ audience: other })),
+        ...['', `${audience}/`, `${audience} `, `${audience}`.toUpperCase(), '*', '__proto__'].map((other) => ({ audience: other })),
         ...['', '*', 'admin', `${scopes[0]} admin`, '__proto__', 'constructor'].map((scope) => ({ scopes: [...scopes, scope] })),
       ]
       for (const change of hostile) {
         const order = world.order(change)
         expect([change, world.provider.check(world.params, request(order))?.reason]).toEqual([change, expect.stringMatching(/NotListed$/)])
-        const reservation = value(world.provider.reserve(world.params))
-        world.record(order, reservation)
+        const reservation = reserve(world, order)
         expect([change, (await world.provider.issue(world.params, order, reservation)).ok]).toEqual([change, false])
         expect([change, (await world.provider.renew(world.params, order, reservation)).ok]).toEqual([change, false])
       }
@@ -170,7 +217,9 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       const shown = JSON.stringify(answers)
       expect(answers.some((answer) => !answer.ok)).toBe(true)
       expect(shown).not.toContain(canary)
-      for (const bytes of bytesOf(result)) expect(shown).not.toContain(bytes)
+      const secrets = Object.entries(result.fields).filter(([field]) => world.plain?.includes(field) !== true)
+      expect(secrets.length).toBeGreaterThan(0)
+      for (const [, field] of secrets) expect(shown).not.toContain(new TextDecoder().decode(field.reveal()))
     })
 
     test('prints no material by accident', async () => {
@@ -191,8 +240,7 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       await fc.assert(
         fc.asyncProperty(part, part, part, part, async (namespace, task, agent, action) => {
           const order = world.order({ task: toTaskKey(namespace, task), agent, action, taskUid: asUid(task), requestedBy: action })
-          const reservation = value(world.provider.reserve(world.params))
-          world.record(order, reservation)
+          const reservation = reserve(world, order)
           const answer = await world.provider.issue(world.params, order, reservation)
           if (answer.ok) expect(await world.accepts(answer.value)).toBe(true)
           else expect(Object.keys(reasons)).toContain(answer.failure.reason)

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { acquireCluster } from '../cluster/shared.ts'
 import { connect, eventually, type KubeTestClient } from '../support/cluster.ts'
 import { type RunningOperator, startOperator } from '../support/operator.ts'
+import { showDatabase } from './database.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const namespace = 'taskbound-quickstart'
@@ -208,7 +209,9 @@ async function demo(): Promise<void> {
   const revoked = await condition(kube, 'close-books', 'Revoked')
   tell(`   task close-books is ${completed.reason} (${completed.message}); Revoked is ${revoked.status}`)
 
-  tell('\n5. What an auditor finds:')
+  await showDatabase({ kube, tell, begin, undo: (step) => undo.push(step), given: cluster.given })
+
+  tell('\n7. What an auditor finds:')
   for (const { kind, task, credential, reason } of operator.audit())
     tell(`   ${[kind, task, credential, reason].filter(Boolean).join('  ')}`)
 }

@@ -16,16 +16,18 @@ const blocks = pages.flatMap((page) =>
   ]),
 )
 
+const namespaces = ['taskbound-quickstart', 'taskbound-postgresql']
 let kube: KubeTestClient
 
 beforeAll(async () => {
   kube = connect()
   // a dry run makes no namespace for what comes after it
-  await kube.kubectl(['create', 'namespace', 'taskbound-quickstart'])
+  for (const name of namespaces) await kube.kubectl(['create', 'namespace', name])
+  await kube.kubectl(['apply', '-f', resolve(root, 'test/support/rbac.yaml')])
 })
 
 afterAll(async () => {
-  await kube.kubectl(['delete', 'namespace', 'taskbound-quickstart', '--timeout=60s'])
+  await kube.kubectl(['delete', 'namespace', ...namespaces, '--timeout=60s'])
   await kube.close()
 })
 

@@ -23,6 +23,9 @@ export const faults = {
   createDatabase: 'may create schemas in database `%o`; `REVOKE CREATE ON DATABASE %o FROM` whoever has it',
   createTablespace: 'may create in tablespace `%o`; `REVOKE CREATE ON TABLESPACE %o FROM` whoever has it',
   grantOption: 'may grant rights on `%o` to others; `REVOKE GRANT OPTION FOR` them',
+  trigger: 'holds TRIGGER on `%o`, directly or by PUBLIC, and a trigger outlives who made it; `REVOKE TRIGGER ON %o FROM` whoever has it',
+  alterSystem: 'may change the setting `%o` of the server; `REVOKE ALTER SYSTEM ON PARAMETER %o FROM` whoever has it',
+  prepared: 'has the prepared transaction `%o`; before PostgreSQL 16 the groups of tasks must be used by nobody else',
 } as const
 
 /** A sentence that names group, database and what mends it. */
@@ -31,6 +34,21 @@ export function describeFault({ group, role, fault, object }: GroupFault, databa
   const text = faults[fault].replaceAll('%r', role).replaceAll('%o', object)
   return `${whose} ${text} (looked at in database \`${database}\`)`
 }
+
+/** Catalog, its column of privileges, and what its objects are called by. */
+const aclSources = [
+  ['pg_class', 'relacl', 'oid::regclass'],
+  ['pg_namespace', 'nspacl', 'nspname'],
+  ['pg_proc', 'proacl', 'oid::regprocedure'],
+  ['pg_database', 'datacl', 'datname'],
+  ['pg_type', 'typacl', 'oid::regtype'],
+  ['pg_language', 'lanacl', 'lanname'],
+  ['pg_foreign_data_wrapper', 'fdwacl', 'fdwname'],
+  ['pg_foreign_server', 'srvacl', 'srvname'],
+  ['pg_tablespace', 'spcacl', 'spcname'],
+  ['pg_largeobject_metadata', 'lomacl', 'oid'],
+  ['pg_parameter_acl', 'paracl', 'parname'],
+] as const
 
 /**
  * Rows of {@link GroupFault}, at most one a group and fault; none when all groups are good.
@@ -44,18 +62,23 @@ reach(top, oid) as (
   select g.top, m.roleid from reach g join pg_catalog.pg_auth_members m on m.member = g.oid
 ),
 reached as (select g.top, r.* from reach g join pg_catalog.pg_roles r on r.oid = g.oid),
-acls(acl, object) as (
-  select relacl, relname::text from pg_catalog.pg_class where relacl is not null
-  union all select nspacl, nspname::text from pg_catalog.pg_namespace where nspacl is not null
-  union all select proacl, proname::text from pg_catalog.pg_proc where proacl is not null
-  union all select datacl, datname::text from pg_catalog.pg_database where datacl is not null
-  union all select attacl, attname::text from pg_catalog.pg_attribute where attacl is not null
-  union all select typacl, typname::text from pg_catalog.pg_type where typacl is not null
-  union all select lanacl, lanname::text from pg_catalog.pg_language where lanacl is not null
-  union all select fdwacl, fdwname::text from pg_catalog.pg_foreign_data_wrapper where fdwacl is not null
-  union all select srvacl, srvname::text from pg_catalog.pg_foreign_server where srvacl is not null
-  union all select spcacl, spcname::text from pg_catalog.pg_tablespace where spcacl is not null
-  union all select lomacl, oid::text from pg_catalog.pg_largeobject_metadata where lomacl is not null
+-- by the dependencies of the roles, which have an index: a database may have very many objects
+granted as (
+  select r.top, r.oid, r.rolname, d.classid, d.objid, d.objsubid from reached r
+  join pg_catalog.pg_shdepend d on d.refclassid = 'pg_catalog.pg_authid'::regclass and d.refobjid = r.oid and d.deptype = 'a'
+    and d.dbid in (0, (select oid from pg_catalog.pg_database where datname = current_database()))
+),
+acls(top, oid, rolname, acl, object) as (
+  ${aclSources
+    .map(
+      ([catalog, acl, name]) =>
+        `select g.top, g.oid, g.rolname, o.${acl}, o.${name}::text from granted g
+  join pg_catalog.${catalog} o on g.classid = 'pg_catalog.${catalog}'::regclass and g.objsubid = 0 and o.oid = g.objid`,
+    )
+    .join('\n  union all ')}
+  union all select g.top, g.oid, g.rolname, o.attacl, o.attrelid::regclass || '.' || o.attname from granted g
+  join pg_catalog.pg_attribute o on g.classid = 'pg_catalog.pg_class'::regclass and o.attrelid = g.objid and o.attnum = g.objsubid
+  where g.objsubid <> 0
 )
 select a.name as group, a.name as role, 'missing' as fault, '' as object from asked a
   where not exists (select from pg_catalog.pg_roles r where r.rolname = a.name)
@@ -64,7 +87,9 @@ union all select top, rolname, 'power', '' from reached where rolsuper or rolcre
 union all select top, top, 'predefined', rolname from reached where oid < 16384
 union all select top, rolname, 'owns', '' from reached r
   where exists (select from pg_catalog.pg_shdepend d
-    where d.refclassid = 'pg_catalog.pg_authid'::regclass and d.refobjid = r.oid and d.deptype = 'o')
+    where d.refclassid = 'pg_catalog.pg_authid'::regclass and d.refobjid = r.oid and d.deptype = 'o'
+    -- default privileges mean nothing where nothing is created, and any member can set them: they are removed with the task
+    and d.classid <> 'pg_catalog.pg_default_acl'::regclass)
 union all select r.top, r.rolname, 'admin', o.rolname from reached r
   join pg_catalog.pg_auth_members m on m.member = r.oid and m.admin_option join pg_catalog.pg_roles o on o.oid = m.roleid
 union all select r.top, r.rolname, 'createSchema', min(n.nspname) from reached r
@@ -73,5 +98,13 @@ union all select r.top, r.rolname, 'createDatabase', min(d.datname) from reached
   join pg_catalog.pg_database d on d.datallowconn and has_database_privilege(r.oid, d.oid, 'CREATE') group by 1, 2
 union all select r.top, r.rolname, 'createTablespace', min(t.spcname) from reached r
   join pg_catalog.pg_tablespace t on t.spcname !~ '^pg_' and has_tablespace_privilege(r.oid, t.oid, 'CREATE') group by 1, 2
-union all select r.top, r.rolname, 'grantOption', min(a.object) from reached r, acls a, aclexplode(a.acl) x
-  where x.grantee = r.oid and x.is_grantable group by 1, 2`
+union all select a.top, a.rolname, 'grantOption', min(a.object) from acls a, aclexplode(a.acl) x
+  where x.grantee = a.oid and x.is_grantable group by 1, 2
+union all select a.top, a.rolname, 'trigger', min(a.object) from acls a, aclexplode(a.acl) x
+  where x.grantee = a.oid and x.privilege_type = 'TRIGGER' group by 1, 2
+union all select a.name, a.name, 'trigger', c.oid::regclass::text from asked a,
+  lateral (select c.oid from pg_catalog.pg_class c, aclexplode(c.relacl) x where x.grantee = 0 and x.privilege_type = 'TRIGGER' limit 1) c
+union all select r.top, r.rolname, 'alterSystem', min(p.parname) from reached r, pg_catalog.pg_parameter_acl p, aclexplode(p.paracl) x
+  where x.grantee in (0, r.oid) and x.privilege_type = 'ALTER SYSTEM' group by 1, 2
+union all select r.top, r.rolname, 'prepared', min(x.gid) from reached r join pg_catalog.pg_prepared_xacts x on x.owner = r.rolname
+  where current_setting('server_version_num')::int < 160000 group by 1, 2`

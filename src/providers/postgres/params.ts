@@ -1,6 +1,7 @@
 // What a `postgres` provider's block means, and whether one request fits it. Pure; the block was checked by the API server's schema
 // already, and is checked again where a mistake would give somebody a role.
 
+import { X509Certificate } from 'node:crypto'
 import type { PostgresProviderSpec } from '../../api/generated.ts'
 import { type Duration, seconds, toSeconds } from '../../lib/instant.ts'
 import type { CredentialRequest, Failure, Promises } from '../../ports/provider.ts'
@@ -26,6 +27,14 @@ export function promises(params: PostgresParams): Promises {
   return { revocation: 'Immediate', bound, minTtl, maxTtl: maxTtl(params), leastLife: seconds(1) }
 }
 
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).subject !== undefined
+  } catch {
+    return false
+  }
+}
+
 const name = /^[a-zA-Z_][a-zA-Z0-9_-]{0,62}$/
 
 /** Why the block cannot be used, or `undefined` when it can. */
@@ -39,6 +48,8 @@ export function judgeParams(params: PostgresParams): Failure | undefined {
   const predefined = groups.find((group) => group.startsWith('pg_'))
   if (predefined !== undefined)
     return invalid(`\`groups\` holds \`${predefined}\`: make a group of your own with the rights that are needed`)
+  if (params.caBundle !== undefined && !isCertificate(params.caBundle))
+    return invalid('`caBundle` begins with no certificate in PEM (`-----BEGIN CERTIFICATE-----`)')
   if (maxTtl(params) < minTtl)
     return invalid(`\`maxTTLSeconds\` is below ${toSeconds(minTtl)}, the shortest life that can be renewed in time`)
   return undefined

@@ -6,14 +6,14 @@ import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
 import type { Failure, Issued, Lease, Order, Provider, Reservation } from '../../ports/provider.ts'
-import { clean } from './clean.ts'
+import { clean, rollBackPrepared } from './clean.ts'
 import { describeFault, type GroupFault } from './groups.ts'
 import { createLogins, type ReadLogin } from './logins.ts'
 import { outputs } from './outputs.ts'
 import { judgeParams, judgeRequest, maxTtl, minTtl, type PostgresParams, primary, promises, standbys } from './params.ts'
 import { judgeServer } from './ready.ts'
 import { scramVerifier } from './scram.ts'
-import { closeRole, createRole, cutSessionsAfter, listRoles, position, prolongRole, states } from './sql.ts'
+import { closeRole, createRole, cutSessions, cutSessionsAfter, listRoles, position, prolongRole, states } from './sql.ts'
 import type { Place, Wire, WireFailure } from './wire.ts'
 
 export interface PostgresDependencies {
@@ -31,8 +31,21 @@ export interface PostgresDependencies {
 const patience = 10_000
 /** How long sessions are cut before it is said that they do not end. */
 const cutting = 5_000
-/** Between two looks for sessions: a login that was under way when the role was closed shows itself in between. */
-const pause = 10
+/** A closing that takes longer than that is waiting for somebody. */
+const obstacle = 40
+/** Somebody was faster, or held a lock: a role or a tuple that came to be or changed in between. */
+const contested = new Set(['42710', '23505', '55P03', 'XX000', '40P01'])
+/** Between two looks for sessions, while there are any. */
+const pause = 5
+/** A login that was let in when its role was closed shows itself by then, unless a lock holds it up; the others wait for their client. */
+const arrival = 500
+
+interface Look {
+  readonly closed: boolean
+  readonly cut: number
+  readonly arriving: readonly number[]
+  readonly held: boolean
+}
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -70,6 +83,9 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
     return ok(version)
   }
 
+  /** A role of any other name is nobody's business here. */
+  const ours = (handle: string): boolean => handle.startsWith(deps.prefix) && /^tb[a-z2-7]{36}$/.test(handle)
+
   const said = (where: string, { state, sentence, own }: WireFailure): Failure => {
     if (state === states.badGroup && own !== undefined) {
       const fault = JSON.parse(own) as GroupFault
@@ -84,6 +100,7 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
     const problem = judgeParams(params) ?? judgeRequest(params, { ...order, name: order.credential, ttl: minTtl })
     if (problem !== undefined) return fail(problem)
     if (lease === undefined) return failed('it has no row in the ledger')
+    if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
     const expiresAt = lifeEnd(params, order)
     if (expiresAt <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
     const password = deps.password(lease.handle)
@@ -102,10 +119,8 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
             modern,
           })
         : prolongRole(handle, times.validUntil, times.effectBy)
-      // the last synchronous step before it is sent
-      const left = order.deadline - clock.monotonic()
-      if (left <= 0) return Promise.resolve(fail({ state: states.tooLate, own: undefined, sentence: 'there was no time left to send it' }))
-      return wire.query(place, sql, Math.min(patience, left))
+      // connections of its own: whatever holds up what is made must not hold up what is ended
+      return wire.query({ ...place, lane: 'make' }, sql, () => Math.min(patience, order.deadline - clock.monotonic()))
     })
     if (!done.ok) return fail(said(where, done.failure))
     return ok({ fields: outputs(params, lease.handle, password), expiresAt })
@@ -113,16 +128,35 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
 
   async function close(params: PostgresParams, handle: string): Promise<Result<string, WireFailure>> {
     return at(params, async (place, modern) => {
-      let closed = await wire.query(place, closeRole(handle, modern), patience)
-      // it came to be between the look and the creation: now it is there
-      if (!closed.ok && closed.failure.state === '42710') closed = await wire.query(place, closeRole(handle, modern), patience)
+      const until = clock.monotonic() + cutting
+      const who = { handle, groups: params.groups, modern }
+      let closed = await closeOnce(place, who)
+      while (!closed.ok && contested.has(closed.failure.state ?? '') && clock.monotonic() < until) closed = await closeOnce(place, who)
       if (!closed.ok) return closed
       const asked = await wire.query(place, position, patience)
       return asked.ok ? ok(String(asked.value[0]?.['lsn'])) : asked
     })
   }
 
-  /** Cuts until nobody is left, and once more: twice nobody, with time in between for a login that was under way. */
+  /**
+   * Closes it, and meanwhile takes away what the role itself can put in the way: a change of its own password, in a transaction that a
+   * session holds open or that is prepared. The closing waits in line for it, so that nothing of the role gets in between.
+   */
+  async function closeOnce(place: Place, who: Parameters<typeof rollBackPrepared>[2]): Promise<Result<unknown, WireFailure>> {
+    let waits = true
+    const closing = wire.query(place, closeRole(who.handle, who.modern), patience).finally(() => {
+      waits = false
+    })
+    while (waits) {
+      await Promise.race([closing, sleep(obstacle)])
+      if (!waits) break
+      await wire.query({ ...place, lane: 'clear' }, cutSessions(who.handle), patience)
+      await rollBackPrepared(wire, { ...place, lane: 'clear' }, who)
+    }
+    return closing
+  }
+
+  /** Cuts until nobody is left who is or was about to be in, and looks once more. Answers a sentence when there is no end of it. */
   async function cut(
     params: PostgresParams,
     handle: string,
@@ -134,14 +168,19 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
     const place: Place = { ...endpoint, database: params.databases[0] ?? 'postgres', caBundle: params.caBundle, login: login.value }
     const until = clock.monotonic() + cutting
     const where = `${endpoint.host}:${endpoint.port}`
+    const arrived = clock.monotonic() + arrival
+    let first: readonly number[] | undefined
     for (let quiet = 0; quiet < 2; ) {
       const looked = await wire.query(place, cutSessionsAfter(handle, lsn), patience)
       if (!looked.ok) return `${where}: ${looked.failure.sentence}`
-      const { replayed, cut: sessions } = looked.value[0] as { replayed: boolean; cut: number }
-      quiet = replayed && sessions === 0 ? quiet + 1 : 0
-      if (quiet === 2) break
+      const { closed, cut: sessions, arriving, held } = looked.value[0] as unknown as Look
+      // who began later than the role was closed is refused
+      if (closed) first ??= arriving
+      const awaited = first?.some((pid) => arriving.includes(pid)) === true && (held || clock.monotonic() < arrived)
+      quiet = closed && sessions === 0 && !awaited ? quiet + 1 : 0
+      if (quiet > 0) continue
       if (clock.monotonic() >= until)
-        return replayed ? `${where}: ${sessions} sessions do not end` : `${where}: the standby is behind and may still let it log in`
+        return closed ? `${where}: ${sessions} sessions do not end` : `${where}: the standby is behind and may still let it log in`
       await sleep(pause)
     }
     return undefined
@@ -151,6 +190,7 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
     const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
     if (lease === undefined) return ok(undefined)
     if (params === undefined) return unconfirmed('the settings of its provider are not known')
+    if (!ours(lease.handle)) return unconfirmed('its row in the ledger has no handle of this installation')
     const closed = await close(params, lease.handle)
     if (!closed.ok) return unconfirmed(`role \`${lease.handle}\`: ${closed.failure.sentence}`)
     const servers = [primary(params), ...standbys(params)]
@@ -181,7 +221,8 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
       settling,
       renewal: 'InPlace',
       async clean(params, handle) {
-        const done = await at(params, (place, modern) => clean(wire, place, handle, deps.prefix, modern))
+        if (!ours(handle)) return fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' })
+        const done = await at(params, (place, modern) => clean(wire, place, { handle, groups: params.groups, prefix: deps.prefix, modern }))
         return done.ok ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: `role \`${handle}\`: ${done.failure.sentence}` })
       },
       async list(params, prefix) {

@@ -1,7 +1,6 @@
 // Talks to PostgreSQL, and is the only file that does: few kept connections a server, TLS always verified, every option said so that no
 // environment variable means anything, every wait bounded. What a server answers is told by its SQLSTATE alone.
 
-import { checkServerIdentity, rootCertificates } from 'node:tls'
 import pg from 'pg'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Endpoint } from './params.ts'
@@ -17,6 +16,8 @@ export interface Place extends Endpoint {
   readonly database: string
   readonly caBundle: string | undefined
   readonly login: Login
+  /** connections that are not shared with those of another lane */
+  readonly lane?: string
 }
 
 /** Why a statement did not succeed. `state` is the SQLSTATE where the server answered; `own` the text of an error that our SQL raised. */
@@ -29,8 +30,12 @@ export interface WireFailure {
 export type Row = Readonly<Record<string, unknown>>
 
 export interface Wire {
-  /** The rows of one statement. @param limit milliseconds after which no answer is waited for */
-  query(place: Place, sql: string, limit: number): Promise<Result<readonly Row[], WireFailure>>
+  /**
+   * The rows of one statement.
+   * @param limit milliseconds after which no answer is waited for; as a function it is asked once there is a connection, as the last step
+   * before the statement is sent, and nothing is sent where nothing is left
+   */
+  query(place: Place, sql: string, limit: number | (() => number)): Promise<Result<readonly Row[], WireFailure>>
   /** Several statements in one session of its own. Stops at the first that fails. */
   session<T>(
     place: Place,
@@ -80,7 +85,7 @@ const sentences: Readonly<Record<string, string>> = {
 function failure(error: unknown): WireFailure {
   const { code, message } = error as { code?: unknown; message?: unknown }
   const known = typeof code === 'string' ? code : undefined
-  const state = known !== undefined && /^[0-9A-Z]{5}$/.test(known) ? known : undefined
+  const state = known !== undefined && error instanceof pg.DatabaseError ? known : undefined
   const text = String(message ?? '')
   const noTls = text.includes('does not support SSL')
   const timeout = /timeout/i.test(text)
@@ -102,17 +107,16 @@ export function createWire(): Wire {
       database,
       user: login.username,
       password: login.password,
-      ssl: {
-        ca: caBundle ?? [...rootCertificates],
-        rejectUnauthorized: true,
-        minVersion: 'TLSv1.2',
-        checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
-      },
+      // the name in the certificate is checked against `host` by the client
+      ssl: { ...(caBundle === undefined ? {} : { ca: caBundle }), rejectUnauthorized: true, minVersion: 'TLSv1.2' },
       // set, so that PGOPTIONS is not read, and so that no schema but the system's is looked into
       options: '-c search_path=pg_catalog',
       application_name: 'taskbound',
       fallback_application_name: 'taskbound',
       client_encoding: 'UTF8',
+      // the same for PGREPLICATION and PGSSLNEGOTIATION
+      replication: 'false',
+      sslnegotiation: 'postgres',
       connectionTimeoutMillis: connecting,
       keepAlive: true,
       statement_timeout: 30_000,
@@ -122,7 +126,7 @@ export function createWire(): Wire {
   }
 
   function poolOf(place: Place): pg.Pool {
-    const key = JSON.stringify([place.host, place.port, place.database, place.caBundle, place.login])
+    const key = JSON.stringify([place.host, place.port, place.database, place.caBundle, place.login, place.lane])
     const known = pools.get(key)
     if (known !== undefined) {
       // the order of a map is that of insertion: what is used is young again
@@ -142,18 +146,34 @@ export function createWire(): Wire {
     return made
   }
 
-  async function query(place: Place, sql: string, limit: number): Promise<Result<readonly Row[], WireFailure>> {
+  async function query(place: Place, sql: string, limit: number | (() => number)): Promise<Result<readonly Row[], WireFailure>> {
+    const pool = poolOf(place)
     let client: pg.PoolClient | undefined
     try {
-      client = await poolOf(place).connect()
-      const answer = await within(limit, client.query(sql))
+      client = await pool.connect()
+      const left = typeof limit === 'number' ? limit : limit()
+      if (left <= 0) {
+        client.release()
+        return fail({ state: states.tooLate, own: undefined, sentence: 'there was no time left to send it' })
+      }
+      const answer = await within(left, client.query(sql))
       client.release()
       return ok(answer.rows as Row[])
     } catch (error) {
       // whatever it still does there, nobody will read its answer
       const answered = failure(error).state !== undefined
       client?.release(!answered)
+      // what the network did to one connection it did to the others, and each would have to be waited for in its turn
+      if (!answered) discard(pool)
       return fail(failure(error))
+    }
+  }
+
+  function discard(pool: pg.Pool): void {
+    for (const [key, known] of pools) {
+      if (known !== pool) continue
+      pools.delete(key)
+      void pool.end()
     }
   }
 
