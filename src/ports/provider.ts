@@ -87,10 +87,11 @@ export interface Outside<Params> {
   /** `InPlace`: a renewal prolongs what the handle names, with the same fields. `Successor`: it makes another under a new handle. */
   readonly renewal: 'InPlace' | 'Successor'
   /**
-   * Removes what is left of a dead handle, at the source. Never called before `effectBy` plus `settling`. `ok` means that the source has
-   * nothing left of that name. It may go on failing without anything being alive.
+   * Removes what is left of a dead handle, at the source, and so gives its name free. Called after `effectBy` plus `settling`, and refused
+   * before `effectBy` by a source that has a clock of its own: ours may have jumped. `ok` means that the source has nothing left of that
+   * name. It may go on failing without anything being alive.
    */
-  clean(params: Params, handle: string): Promise<Result<undefined, Failure>>
+  clean(params: Params, lease: Lease): Promise<Result<undefined, Failure>>
   /** Every handle at the source that begins with `prefix`, dead ones too. `undefined` where a source cannot be asked. */
   list(params: Params, prefix: string): Promise<Result<readonly string[] | undefined, Failure>>
 }

@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { reasons } from '../../src/api/reasons.ts'
 import { asUid, toTaskKey } from '../../src/core/names.ts'
-import { type Duration, milliseconds, plus, seconds } from '../../src/lib/instant.ts'
+import { at, type Duration, milliseconds, plus, seconds } from '../../src/lib/instant.ts'
 import type { Result } from '../../src/lib/result.ts'
 import type { CredentialRequest, Failure, Issued, Lease, Order, Provider, Reservation } from '../../src/ports/provider.ts'
 
@@ -129,8 +129,8 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       expect(value(await outside.list(world.params, prefix))).toContain(handle)
       await world.provider.revoke(world.params, reservation)
       expect(value(await outside.list(world.params, prefix))).toContain(handle)
-      expect(await outside.clean(world.params, handle)).toEqual(done)
-      expect(await outside.clean(world.params, handle)).toEqual(done)
+      expect(await outside.clean(world.params, { handle, effectBy: at(0) })).toEqual(done)
+      expect(await outside.clean(world.params, { handle, effectBy: at(0) })).toEqual(done)
       expect(value(await outside.list(world.params, prefix))).not.toContain(handle)
       const late = reserve(world)
       for (const change of [{ deadline: 0 }, { deadline: Number.NEGATIVE_INFINITY }]) {

@@ -14,6 +14,8 @@ const batches = 50
 
 export interface Dead {
   readonly handle: string
+  /** RFC 3339: until then, by the clock of the server, its name is not given free */
+  readonly notBefore: string
   /** those that it may have been a member of */
   readonly groups: readonly string[]
   readonly prefix: string
@@ -25,12 +27,14 @@ type Run = (sql: string) => Promise<readonly Row[]>
 
 /** Repeatable; it stops at the first thing that cannot be removed. */
 export async function clean(wire: Wire, place: Place, dead: Dead): Promise<Result<undefined, WireFailure>> {
-  const { handle, groups, modern } = dead
-  const found = await wire.query(place, remains(handle, groups, modern), patience)
+  const { handle, groups, modern, notBefore } = dead
+  const found = await wire.query(place, remains(handle, groups, modern, notBefore), patience)
   if (!found.ok) return found
-  const [role] = found.value as unknown as readonly { alive: boolean; databases: readonly string[] }[]
+  const [role] = found.value as unknown as readonly { alive: boolean; early: boolean; databases: readonly string[] }[]
   if (role === undefined) return ok(undefined)
   if (role.alive) return fail({ state: undefined, own: undefined, sentence: 'it can still log in, so nothing of it is removed' })
+  if (role.early)
+    return fail({ state: undefined, own: undefined, sentence: 'by the clock of the server something may still be sent for it' })
   const rolledBack = await rollBackPrepared(wire, place, dead)
   if (!rolledBack.ok) return rolledBack
   for (const database of role.databases) {

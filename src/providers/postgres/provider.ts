@@ -220,9 +220,11 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
     outside: {
       settling,
       renewal: 'InPlace',
-      async clean(params, handle) {
+      async clean(params, { handle, effectBy }) {
         if (!ours(handle)) return fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' })
-        const done = await at(params, (place, modern) => clean(wire, place, { handle, groups: params.groups, prefix: deps.prefix, modern }))
+        const done = await at(params, (place, modern) =>
+          clean(wire, place, { handle, notBefore: new Date(effectBy).toISOString(), groups: params.groups, prefix: deps.prefix, modern }),
+        )
         return done.ok ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: `role \`${handle}\`: ${done.failure.sentence}` })
       },
       async list(params, prefix) {

@@ -127,8 +127,8 @@ const selves = (handle: string, groups: readonly string[], modern: boolean): str
  * What is left of a role: whether it is there, and in which databases something belongs to it, or something of its doing to its groups:
  * default privileges, and before PostgreSQL 16, where it could become its group, whatever the group owns, since a group owns nothing.
  */
-export const remains = (handle: string, groups: readonly string[], modern: boolean): string => `
-select r.rolcanlogin as alive, array(
+export const remains = (handle: string, groups: readonly string[], modern: boolean, notBefore: string): string => `
+select r.rolcanlogin as alive, clock_timestamp() <= ${literal(notBefore)}::timestamptz as early, array(
   select d.datname::text from pg_catalog.pg_shdepend s join pg_catalog.pg_database d on d.oid = s.dbid
     where s.refclassid = 'pg_catalog.pg_authid'::regclass and s.refobjid = r.oid
   union select d.datname::text from pg_catalog.pg_shdepend s join pg_catalog.pg_database d on d.oid = s.dbid

@@ -183,7 +183,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     const params = await settings.of(lease.provider)
     if (outside === undefined || !params.ok) return
     const queue = cleanings.of(lease.provider.uid)
-    const cleaned = await outside.clean(params.value, lease.handle)
+    const cleaned = await outside.clean(params.value, { handle: lease.handle, effectBy: lease.effectBy })
     if (cleaned.ok) return queue.forget(key)
     log.warn('what is left of a dead credential could not be removed; it is tried again', {
       handle: lease.handle,

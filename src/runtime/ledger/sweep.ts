@@ -6,8 +6,8 @@ import type { ApiError } from '../../kube/errors.ts'
 import { isNotFound } from '../../kube/errors.ts'
 import type { KubeObject } from '../../kube/objects.ts'
 import type { StoreView } from '../../kube/store.ts'
+import { at } from '../../lib/instant.ts'
 import type { Result } from '../../lib/result.ts'
-import type { Clock } from '../../ports/clock.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Provider } from '../../ports/provider.ts'
 import type { ProviderObject } from '../objects/kinds.ts'
@@ -19,7 +19,6 @@ export interface SweepDeps {
   /** one live read of a row */
   readonly readRow: (handle: string) => Promise<Result<KubeObject, ApiError>>
   readonly leads: () => boolean
-  readonly clock: Clock
   readonly log: Pick<Log, 'warn' | 'error' | 'info'>
   readonly namespace: string
   readonly prefix: string
@@ -34,7 +33,7 @@ export interface Sweep {
 }
 
 export function createSweep(deps: SweepDeps): Sweep {
-  const { log, clock } = deps
+  const { log } = deps
   const running = new Set<string>()
 
   /** No row, by the store and by the API server: nobody will ever ask for it again. */
@@ -45,8 +44,10 @@ export function createSweep(deps: SweepDeps): Sweep {
   }
 
   async function kill(provider: Provider<unknown>, object: ProviderObject, handle: string, what: string): Promise<void> {
-    const killed = await provider.revoke(object.params, { lease: { handle, effectBy: clock.now() } })
-    const cleaned = killed.ok ? await provider.outside?.clean(object.params, handle) : undefined
+    // nobody has a row by which to send anything more, or its time is long over
+    const lease = { handle, effectBy: at(0) }
+    const killed = await provider.revoke(object.params, { lease })
+    const cleaned = killed.ok ? await provider.outside?.clean(object.params, lease) : undefined
     const told = { provider: object.name, handle }
     if (killed.ok) log.warn(`something of this installation ${what} was killed`, { ...told, removed: cleaned?.ok === true })
     else log.error(`something of this installation ${what} could not be killed`, { ...told, reason: killed.failure.message })

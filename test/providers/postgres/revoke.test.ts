@@ -281,6 +281,17 @@ describe.each(versions)('at PostgreSQL %i', (version) => {
     expect(await role(task)).toMatchObject({ rolcanlogin: false, rolvaliduntil: Number.NEGATIVE_INFINITY })
   })
 
+  test('by the clock of the server a name is not given free while something may be sent for it', async () => {
+    const task = await world.issue()
+    await task.revoke()
+    expect(await world.provider.outside?.clean(world.params, task.lease)).toMatchObject({
+      ok: false,
+      failure: { message: expect.stringContaining('by the clock of the server') },
+    })
+    expect(await role(task)).toMatchObject({ rolcanlogin: false })
+    expect(await task.clean()).toEqual(done)
+  })
+
   test('what is alive is not removed', async () => {
     const task = await world.issue()
     expect((await task.clean()).ok).toBe(false)
@@ -316,7 +327,7 @@ describe.each(versions)('at PostgreSQL %i', (version) => {
     const [mine, theirs] = [await world.issue(), await other.issue()]
     expect(value((await other.provider.outside?.list(other.params, other.prefix)) ?? { ok: true, value: [] })).toEqual([theirs.handle])
     expect((await other.provider.revoke(other.params, { lease: mine.lease })).ok).toBe(false)
-    expect((await other.provider.outside?.clean(other.params, mine.handle))?.ok).toBe(false)
+    expect((await other.provider.outside?.clean(other.params, mine.lease))?.ok).toBe(false)
     expect(await theirs.revoke()).toEqual(done)
     expect(await theirs.clean()).toEqual(done)
     expect(await accepts(server, mine.issued)).toBe(true)

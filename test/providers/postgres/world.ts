@@ -147,7 +147,7 @@ export function makeWorld(server: Postgres, change: Partial<PostgresParams> = {}
           return session
         },
         revoke: (theirs = its) => world.provider.revoke(theirs, { lease }),
-        clean: async (theirs = its) => (await world.provider.outside?.clean(theirs, handle)) ?? ok(undefined),
+        clean: async (theirs = its) => (await world.provider.outside?.clean(theirs, { handle, effectBy: at(0) })) ?? ok(undefined),
       }
     },
     pass(ms) {

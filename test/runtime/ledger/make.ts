@@ -99,7 +99,7 @@ export function makeLedger(options: { readonly limit?: number; readonly leads?: 
     outside: {
       settling: seconds(0),
       renewal: 'InPlace',
-      async clean(_params: unknown, name: string) {
+      async clean(_params: unknown, { handle: name }: { handle: string }) {
         calls.push(`clean ${name}`)
         return source.clean(name)
       },

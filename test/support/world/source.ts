@@ -24,8 +24,6 @@ export interface SourceDeps {
   readonly violations: string[]
 }
 
-export type Source = ReturnType<typeof createSource>
-
 export function createSource({ now, row, violations }: SourceDeps) {
   const roles = new Map<string, Role>()
 
