@@ -143,7 +143,8 @@ function alive(lease: Lease, { uid, record }: Task, now: Instant): Debt {
   if (uid !== lease.task.uid) return { do: 'revoke' }
   if (!holds(record, lease.handle, now)) {
     const patience = plus(lease.createdAt, overtaking)
-    const ahead = lease.attempt > record.attempt
+    // a task that is over counts no further
+    const ahead = lease.attempt > record.attempt && record.completedAt === undefined
     if (ahead && now < patience) return { do: 'wait', until: patience, known: undefined }
     // a record that was not seen yet, or a renewal under way
     return ahead || claims(record, lease.handle) ? { do: 'revoke', announced: true } : { do: 'revoke' }

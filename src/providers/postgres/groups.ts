@@ -1,7 +1,7 @@
 // What makes a group role outlive a task that is its member: whatever a member can do as the group, or through its rights, and leave
 // behind. One query finds it, in one database; the shared catalogs in it speak for all databases.
 
-import { textArray } from './quoting.ts'
+import type { Statement } from './wire.ts'
 
 /** One thing that is wrong with a group. */
 export interface GroupFault {
@@ -54,8 +54,10 @@ const aclSources = [
  * Rows of {@link GroupFault}, at most one a group and fault; none when all groups are good.
  * Everything that a group is a member of counts as the group itself.
  */
-export const groupFaults = (groups: readonly string[]): string => `
-with recursive asked(name) as (select unnest(${textArray(groups)})),
+export const groupFaults = (groups: readonly string[]): Statement => ({ name: 'group-faults', text: faultsOf, values: [groups] })
+
+const faultsOf = `
+with recursive asked(name) as (select unnest($1::text[])),
 reach(top, oid) as (
   select a.name, r.oid from asked a join pg_catalog.pg_roles r on r.rolname = a.name
   union

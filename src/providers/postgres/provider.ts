@@ -7,13 +7,13 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
 import type { Failure, Issued, Lease, Order, Provider, Reservation } from '../../ports/provider.ts'
 import { clean, rollBackPrepared } from './clean.ts'
-import { describeFault, type GroupFault } from './groups.ts'
+import { describeFault, type GroupFault, groupFaults } from './groups.ts'
 import { createLogins, type ReadLogin } from './logins.ts'
 import { outputs } from './outputs.ts'
 import { judgeParams, judgeRequest, maxTtl, minTtl, type PostgresParams, primary, promises, standbys } from './params.ts'
 import { judgeServer } from './ready.ts'
 import { scramVerifier } from './scram.ts'
-import { closeRole, createRole, cutSessions, cutSessionsAfter, listRoles, position, prolongRole, states } from './sql.ts'
+import { closeRole, createRole, cutSessions, cutSessionsAfter, listRoles, position, prolongRole } from './sql.ts'
 import type { Place, Wire, WireFailure } from './wire.ts'
 
 export interface PostgresDependencies {
@@ -86,12 +86,12 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
   /** A role of any other name is nobody's business here. */
   const ours = (handle: string): boolean => handle.startsWith(deps.prefix) && /^tb[a-z2-7]{36}$/.test(handle)
 
-  const said = (where: string, { state, sentence, own }: WireFailure): Failure => {
-    if (state === states.badGroup && own !== undefined) {
-      const fault = JSON.parse(own) as GroupFault
-      return { reason: 'GroupCanOutliveTask', message: `${where}${describeFault(fault, 'the first of `databases`')}` }
-    }
-    return { reason: 'IssueFailed', message: `${where}${sentence}` }
+  const said = (where: string, { sentence }: WireFailure): Failure => ({ reason: 'IssueFailed', message: `${where}${sentence}` })
+
+  /** What is wrong with one of the groups, if anything: Ready has looked some seconds ago, and everywhere. */
+  async function faultOf(place: Place, groups: readonly string[]): Promise<Result<GroupFault | undefined, WireFailure>> {
+    const looked = await wire.query(place, groupFaults(groups), patience)
+    return looked.ok ? ok((looked.value as unknown as readonly GroupFault[])[0]) : looked
   }
 
   async function make(params: PostgresParams, order: Order, lease: Lease | undefined, first: boolean): Promise<Result<Issued, Failure>> {
@@ -106,8 +106,15 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
     const password = deps.password(lease.handle)
     const verifier = first ? await scramVerifier(password, deps.entropy.bytes(16)) : ''
     const times = { validUntil: formatTime(expiresAt), effectBy: new Date(lease.effectBy).toISOString() }
-    const done = await at(params, (place, modern) => {
+    let fault: GroupFault | undefined
+    const done = await at(params, async (place, modern) => {
       const { handle } = lease
+      // connections of its own: whatever holds up what is made must not hold up what is ended
+      const mine = { ...place, lane: 'make' }
+      const looked = first ? await faultOf(mine, order.scopes) : ok(undefined)
+      if (!looked.ok) return looked
+      fault = looked.value
+      if (fault !== undefined) return ok([])
       const sql = first
         ? createRole({
             ...times,
@@ -119,10 +126,11 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
             modern,
           })
         : prolongRole(handle, times.validUntil, times.effectBy)
-      // connections of its own: whatever holds up what is made must not hold up what is ended
-      return wire.query({ ...place, lane: 'make' }, sql, () => Math.min(patience, order.deadline - clock.monotonic()))
+      return wire.query(mine, sql, () => Math.min(patience, order.deadline - clock.monotonic()))
     })
     if (!done.ok) return fail(said(where, done.failure))
+    if (fault !== undefined)
+      return fail({ reason: 'GroupCanOutliveTask', message: `${where}${describeFault(fault, params.databases[0] ?? '')}` })
     return ok({ fields: outputs(params, lease.handle, password), expiresAt })
   }
 

@@ -1,10 +1,9 @@
 // The statements that are sent, each one transaction: what must hold together is decided by the server, not between two round trips.
 
-import { groupFaults } from './groups.ts'
 import { identifier, literal, textArray } from './quoting.ts'
 
 /** SQLSTATEs of our own, class TB: nothing of PostgreSQL's begins so. */
-export const states = { tooLate: 'TB001', standby: 'TB002', badGroup: 'TB003', notAlive: 'TB004' } as const
+export const states = { tooLate: 'TB001', standby: 'TB002', notAlive: 'TB004' } as const
 
 /** A block of PL/pgSQL; the tag cannot be in a text that was generated or restricted. */
 const block = (body: string): string => `do $taskbound$ ${body} $taskbound$`
@@ -35,11 +34,9 @@ export function createRole(role: NewRole): string {
   const member = role.modern ? ' with inherit true, set false' : ''
   const mine = role.modern ? ' with inherit true, set true' : ''
   return block(`
-declare fault record;
 begin
   if pg_is_in_recovery() then ${raise(states.standby)} end if;
   ${inTime(role.effectBy)}
-  for fault in ${groupFaults(role.groups)} loop ${raise(states.badGroup, 'to_json(fault)::text')} end loop;
   create role ${handle} login inherit nosuperuser nocreatedb nocreaterole noreplication nobypassrls
     connection limit ${role.connectionLimit} valid until ${literal(role.validUntil)} password ${literal(role.verifier)};
   ${role.groups.map((group) => `grant ${identifier(group)} to ${handle}${member};`).join(' ')}

@@ -27,6 +27,14 @@ export interface WireFailure {
   readonly own: string | undefined
 }
 
+/** One that is sent often: a connection that knows its name has it planned already. */
+export interface Statement {
+  readonly name: string
+  readonly text: string
+  readonly values: readonly unknown[]
+}
+export type Sql = string | Statement
+
 export type Row = Readonly<Record<string, unknown>>
 
 export interface Wire {
@@ -35,13 +43,9 @@ export interface Wire {
    * @param limit milliseconds after which no answer is waited for; as a function it is asked once there is a connection, as the last step
    * before the statement is sent, and nothing is sent where nothing is left
    */
-  query(place: Place, sql: string, limit: number | (() => number)): Promise<Result<readonly Row[], WireFailure>>
+  query(place: Place, sql: Sql, limit: number | (() => number)): Promise<Result<readonly Row[], WireFailure>>
   /** Several statements in one session of its own. Stops at the first that fails. */
-  session<T>(
-    place: Place,
-    limit: number,
-    work: (run: (sql: string) => Promise<readonly Row[]>) => Promise<T>,
-  ): Promise<Result<T, WireFailure>>
+  session<T>(place: Place, limit: number, work: (run: (sql: Sql) => Promise<readonly Row[]>) => Promise<T>): Promise<Result<T, WireFailure>>
   close(): Promise<void>
 }
 
@@ -110,7 +114,7 @@ export function createWire(): Wire {
       // the name in the certificate is checked against `host` by the client
       ssl: { ...(caBundle === undefined ? {} : { ca: caBundle }), rejectUnauthorized: true, minVersion: 'TLSv1.2' },
       // set, so that PGOPTIONS is not read, and so that no schema but the system's is looked into
-      options: '-c search_path=pg_catalog',
+      options: '-c search_path=pg_catalog -c plan_cache_mode=force_generic_plan',
       application_name: 'taskbound',
       fallback_application_name: 'taskbound',
       client_encoding: 'UTF8',
@@ -146,7 +150,7 @@ export function createWire(): Wire {
     return made
   }
 
-  async function query(place: Place, sql: string, limit: number | (() => number)): Promise<Result<readonly Row[], WireFailure>> {
+  async function query(place: Place, sql: Sql, limit: number | (() => number)): Promise<Result<readonly Row[], WireFailure>> {
     const pool = poolOf(place)
     let client: pg.PoolClient | undefined
     try {
@@ -156,7 +160,7 @@ export function createWire(): Wire {
         client.release()
         return fail({ state: states.tooLate, own: undefined, sentence: 'there was no time left to send it' })
       }
-      const answer = await within(left, client.query(sql))
+      const answer = await within(left, client.query(asked(sql)))
       client.release()
       return ok(answer.rows as Row[])
     } catch (error) {
@@ -180,7 +184,7 @@ export function createWire(): Wire {
   async function session<T>(
     place: Place,
     limit: number,
-    work: (run: (sql: string) => Promise<readonly Row[]>) => Promise<T>,
+    work: (run: (sql: Sql) => Promise<readonly Row[]>) => Promise<T>,
   ): Promise<Result<T, WireFailure>> {
     const client = new pg.Client(options(place))
     client.on('error', () => undefined)
@@ -189,7 +193,7 @@ export function createWire(): Wire {
       return ok(
         await within(
           limit,
-          work(async (sql) => (await client.query(sql)).rows as Row[]),
+          work(async (sql) => (await client.query(asked(sql))).rows as Row[]),
         ),
       )
     } catch (error) {
@@ -208,6 +212,8 @@ export function createWire(): Wire {
     },
   }
 }
+
+const asked = (sql: Sql): pg.QueryConfig => (typeof sql === 'string' ? { text: sql } : { ...sql, values: [...sql.values] })
 
 /** Rejects as a connection does that timed out. */
 function within<T>(limit: number, work: Promise<T>): Promise<T> {

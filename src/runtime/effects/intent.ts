@@ -1,9 +1,12 @@
-// RecordIntent: asks each provider for what must be known beforehand and writes it into status by compare-and-set, before anything exists.
+// RecordIntent: asks each provider for what must be known beforehand and writes it into status by compare-and-set, before anything exists;
+// together with the rows of the ledger, since nothing is made before both stand, and a row whose intent was lost dies as any other.
 
 import { handleOf } from '../../core/lease.ts'
 import type { CredentialRecord, TaskRecord } from '../../core/observed.ts'
-import type { Effect, Outcome } from '../../core/plan.ts'
+import type { Effect, IssueOrder, Outcome } from '../../core/plan.ts'
 import type { Provider } from '../../ports/provider.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { ProviderObject } from '../objects/kinds.ts'
 import type { Views } from '../views.ts'
 import type { Pass } from './pass.ts'
 import type { WriteStatus } from './status.ts'
@@ -12,14 +15,18 @@ export interface IntentDeps {
   readonly views: Views
   readonly findProvider: (type: string) => Provider<unknown> | undefined
   readonly writeStatus: WriteStatus
+  readonly ledger: Pick<Ledger, 'intend' | 'full'>
   /** what all handles of this installation begin with */
   readonly handlePrefix: string
 }
 
 export async function recordIntent(deps: IntentDeps, pass: Pass, effect: Extract<Effect, { tag: 'RecordIntent' }>): Promise<Outcome> {
+  const { task } = pass.observed
   const credentials: CredentialRecord[] = []
+  const outside: { readonly order: IssueOrder; readonly object: ProviderObject }[] = []
   for (const credential of effect.record.credentials) {
-    if (!effect.orders.some((o) => o.name === credential.name)) {
+    const order = effect.orders.find((o) => o.name === credential.name)
+    if (order === undefined) {
       credentials.push(credential)
       continue
     }
@@ -32,13 +39,18 @@ export async function recordIntent(deps: IntentDeps, pass: Pass, effect: Extract
       }
     const reserved = provider.reserve(object.params)
     if (!reserved.ok) return { tag: 'retry', failure: reserved.failure }
+    const full = provider.outside === undefined ? undefined : deps.ledger.full(task, order)
+    if (full !== undefined) return { tag: 'retry', failure: full }
+    if (provider.outside !== undefined) outside.push({ order, object })
     const handle =
-      provider.outside === undefined
-        ? undefined
-        : handleOf(deps.handlePrefix, pass.observed.task.uid, credential.name, effect.record.attempt)
+      provider.outside === undefined ? undefined : handleOf(deps.handlePrefix, task.uid, credential.name, effect.record.attempt)
     credentials.push({ ...credential, statusList: reserved.value.statusList, handle })
   }
   const record: TaskRecord = { ...effect.record, credentials }
-  const written = await deps.writeStatus(pass, record, pass.stored.report)
+  const [written, ...rows] = await Promise.all([
+    deps.writeStatus(pass, record, pass.stored.report),
+    ...outside.map(({ order, object }) => deps.ledger.intend(task, order, effect.record.attempt, object)),
+  ])
+  pass.rows = new Map(outside.flatMap(({ order }, i) => (rows[i] === undefined ? [] : [[order.name, rows[i]]])))
   return written.tag === 'done' ? { tag: 'done', fact: { of: 'RecordIntent', record } } : written
 }

@@ -15,7 +15,6 @@ import type { Gather } from '../gather.ts'
 import type { Bulkhead } from '../ledger/bulkhead.ts'
 import type { Health } from '../ledger/health.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { ProviderObject } from '../objects/kinds.ts'
 import type { Views } from '../views.ts'
 import type { Pass } from './pass.ts'
 import { createOrReplace, placeOf, type Refusal, replace, type SecretWriter, secretData, secretObject } from './secret.ts'
@@ -26,7 +25,7 @@ export interface IssueDeps extends SecretWriter {
   readonly findProvider: (type: string) => Provider<unknown> | undefined
   readonly clock: Clock
   readonly meter: Pick<Meter, 'issued' | 'renewed'>
-  readonly ledger: Pick<Ledger, 'intend' | 'revoke'>
+  readonly ledger: Pick<Ledger, 'revoke'>
   /** lets no more calls to one provider be under way than it may take of the workers */
   readonly bulkhead: Bulkhead
   readonly health: Health
@@ -67,7 +66,7 @@ async function make(
   const recorded = pass.stored.record.credentials.find((c) => c.name === wanted.name)
   const started = deps.clock.monotonic()
   const call = async (): Promise<Result<Issued, Failure>> => {
-    const permit = await permission(deps, pass, effect, wanted, object, provider.outside !== undefined)
+    const permit = permission(deps, pass, effect, wanted, provider.outside !== undefined)
     if (!permit.ok) return permit
     const { deadline, reservation } = permit.value
     const made = order(deps, pass.observed, effect, wanted, deadline)
@@ -99,17 +98,17 @@ const crowded = ({ name, provider }: IssueOrder): Failure => ({
 })
 
 /** What must stand before a source outside is asked: a row of its own for a new credential; a renewal prolongs what has one. */
-async function permission(
+function permission(
   deps: IssueDeps,
   pass: Pass,
   effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>,
   wanted: IssueOrder,
-  object: ProviderObject,
   outside: boolean,
-): Promise<Result<{ readonly deadline: number; readonly reservation: Reservation }, Failure>> {
+): Result<{ readonly deadline: number; readonly reservation: Reservation }, Failure> {
   if (!outside) return ok({ deadline: Number.POSITIVE_INFINITY, reservation: {} })
   if (effect.tag === 'Issue') {
-    const intended = await deps.ledger.intend(pass.observed.task, wanted, effect.attempt, object)
+    const intended = pass.rows?.get(wanted.name)
+    if (intended === undefined) return fail({ reason: 'IssueFailed', message: `credential \`${wanted.name}\` has no row in the ledger` })
     if (!intended.ok) return intended
     const { handle, effectBy, deadline } = intended.value
     return ok({ deadline, reservation: { lease: { handle, effectBy } } })

@@ -24,9 +24,7 @@ export interface IntendDeps {
   readonly namespace: string
   /** what all handles of this installation begin with */
   readonly prefix: string
-  /** the most open rows of one namespace at one provider */
-  readonly limit: number
-  readonly openAt: (namespace: string, provider: string) => number
+  readonly full: Full
 }
 
 /** A row that stands, and until when something may be sent under it. */
@@ -34,6 +32,19 @@ export interface Intended extends Place {
   /** by the monotonic clock */
   readonly deadline: number
 }
+
+/** Why no further row of this namespace may be written at this provider, before anything else is done for it. */
+export type Full = (task: Task, order: IssueOrder) => Failure | undefined
+
+export const createFull =
+  (limit: number, openAt: (namespace: string, provider: string) => number): Full =>
+  (task, order) =>
+    openAt(task.namespace, order.provider.uid) < limit
+      ? undefined
+      : {
+          reason: 'LedgerFull',
+          message: `credential \`${order.name}\`: ${limit} credentials of this namespace at provider \`${order.provider.name}\` are not known to be dead; end tasks, or see why their revocation is not confirmed`,
+        }
 
 export type Intend = (task: Task, order: IssueOrder, attempt: number, object: ProviderObject) => Promise<Result<Intended, Failure>>
 
@@ -45,11 +56,9 @@ export function createIntend(deps: IntendDeps): Intend {
 
   return async (task, order, attempt, object) => {
     const where = `credential \`${order.name}\``
-    if (deps.openAt(task.namespace, order.provider.uid) >= deps.limit)
-      return fail({
-        reason: 'LedgerFull',
-        message: `${where}: ${deps.limit} credentials of this namespace at provider \`${order.provider.name}\` are not known to be dead; end tasks, or see why their revocation is not confirmed`,
-      })
+    // asked again: others of this namespace have begun since
+    const full = deps.full(task, order)
+    if (full !== undefined) return fail(full)
     const keeping = await deps.settings.keep(object)
     if (!keeping.ok) return keeping
     const now = clock.now()

@@ -21,7 +21,7 @@ import type { Document } from '../storage.ts'
 import type { Doubt } from '../views.ts'
 import { createCollect, type Told } from './collect.ts'
 import type { Health } from './health.ts'
-import { createIntend, type Intend } from './intend.ts'
+import { createFull, createIntend, type Full, type Intend } from './intend.ts'
 import { createLanes } from './lanes.ts'
 import { leasesResource } from './rows.ts'
 import { createKeptSettings } from './settings.ts'
@@ -55,6 +55,7 @@ export interface LedgerDeps {
 
 export interface Ledger {
   readonly intend: Intend
+  readonly full: Full
   /** the rows of a task */
   facts(taskUid: string): readonly LeaseFacts[]
   /**
@@ -97,7 +98,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const warned = new Map<string, string>()
 
   const settings = createKeptSettings({ providers: deps.providers, document: (uid) => deps.document(`taskbound-provider-${uid}`) })
-  const intend = createIntend({ ...deps, settings, openAt: (namespace, provider) => openByOrigin(`${namespace} ${provider}`).size })
+  const full = createFull(deps.limit, (namespace, provider) => openByOrigin(`${namespace} ${provider}`).size)
+  const intend = createIntend({ ...deps, settings, full })
 
   const subjectOf = (lease: Lease): Subject => ({
     task: lease.task.key,
@@ -230,6 +232,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
   let sweeping: ReturnType<typeof setInterval> | undefined
   const ledger: Ledger = {
     intend,
+    full,
     facts: (uid) =>
       [...byTask(uid)].flatMap((key): LeaseFacts[] => {
         const lease = leases.get(key)
@@ -243,7 +246,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
       if (lease === undefined || !isOpen(lease)) return undefined
       tell.dying(lease)
       look(lease, 'end')
-      const crowded = Object.values(revocations.of(lease.provider.uid).depth()).reduce((sum, n) => sum + n, 0) > 2 * width
+      const { delayed: _, ...busy } = revocations.of(lease.provider.uid).depth()
+      const crowded = Object.values(busy).reduce((sum, n) => sum + n, 0) > 2 * width
       const troubled = crowded || deps.health.stuck(lease.provider.uid) || (failing.get(lease.provider.name)?.size ?? 0) > 0
       if (!troubled) await closing(handle)
       const now = leases.get(keyOf(handle))

@@ -5,14 +5,14 @@ import { decide, withdrawTries } from '../../../src/core/decide.ts'
 import { judge, questions } from '../../../src/core/judge.ts'
 import { secretName } from '../../../src/core/names.ts'
 import type { Observed, Report, Task, TaskRecord } from '../../../src/core/observed.ts'
-import type { Effect, Outcome, Performed, Plan } from '../../../src/core/plan.ts'
+import type { Effect, IssueOrder, Outcome, Performed, Plan } from '../../../src/core/plan.ts'
 import { liveStatusRefs } from '../../../src/core/record.ts'
 import { type Settled, settle } from '../../../src/core/settle.ts'
 import { stand } from '../../../src/core/standing.ts'
 import { equal } from '../../../src/lib/canonical.ts'
 import { fail, ok } from '../../../src/lib/result.ts'
 import { type Call, send } from './calls.ts'
-import { type createLedger, handleIn } from './ledger.ts'
+import { type createLedger, handleIn, type Intended } from './ledger.ts'
 import type { Replica, WorldClock } from './replica.ts'
 import { type Answer, type Refused, refKey, type Secret, type Server, type Token } from './server.ts'
 
@@ -31,6 +31,7 @@ interface Pass {
   readonly plan: Plan
   stored: { readonly record: TaskRecord; readonly report: Report; readonly version: number }
   written: Secret | undefined
+  readonly rows: Map<string, Answer<Intended>>
 }
 
 type Steps<T> = Generator<Call, T, unknown>
@@ -75,6 +76,7 @@ export function createPasses({ server, clock, replica, ledger, tell, planned }: 
       plan,
       stored: { record: task.record, report: task.report, version },
       written: undefined,
+      rows: new Map(),
     }
     const performed: Performed[] = []
     for (const effect of plan.effects) {
@@ -105,7 +107,11 @@ export function createPasses({ server, clock, replica, ledger, tell, planned }: 
         if (effect.orders.length > 0 && credentials.some((c) => c.revocation.class === 'Checked' && c.statusList === undefined))
           return retry('no place to give')
         const record = { ...effect.record, credentials }
+        // sent together, so that they arrive in any order: a row may stand although its intent lost
+        const rowsFirst = effect.record.attempt % 2 === 0
+        if (rowsFirst) yield* writeRows(pass, record, effect.orders)
         const written = yield* writeStatus(pass, record, pass.stored.report)
+        if (!rowsFirst) yield* writeRows(pass, record, effect.orders)
         if (written === 'done') return { tag: 'done', fact: { of: 'RecordIntent', record } }
         return written === 'lost' ? { tag: 'lost' } : retry('no answer')
       }
@@ -132,6 +138,13 @@ export function createPasses({ server, clock, replica, ledger, tell, planned }: 
     }
   }
 
+  function* writeRows(pass: Pass, record: TaskRecord, orders: readonly IssueOrder[]): Steps<void> {
+    for (const order of orders) {
+      if (record.credentials.find((c) => c.name === order.name)?.handle === undefined) continue
+      pass.rows.set(order.name, yield* ledger.intend(pass.observed.task, record.attempt, order))
+    }
+  }
+
   function handOver(handle: string, of: 'Revoke' | 'RevokeLease'): Outcome {
     const message = ledger.handOver(handle)
     return message === undefined ? done(of) : { tag: 'pending', failure: { reason: 'RevocationUnconfirmed', message } }
@@ -144,7 +157,10 @@ export function createPasses({ server, clock, replica, ledger, tell, planned }: 
       const provider = replica.caches.providers.get(order.provider.name)?.value
       if (provider?.uid !== order.provider.uid) return retry('the provider is gone or was replaced')
       const recorded = pass.stored.record.credentials.find((c) => c.name === order.name)
-      const made = provider.revocation === 'Immediate' ? yield* ledger.make(task, effect, order, recorded?.handle) : ok(undefined)
+      const made =
+        provider.revocation === 'Immediate'
+          ? yield* ledger.make(task, effect, order, pass.rows.get(order.name), recorded?.handle)
+          : ok(undefined)
       if (!made.ok) return retry(made.failure)
       const ref = recorded?.statusList
       const cached = replica.caches.tasks.get(task.name)?.value

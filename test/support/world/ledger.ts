@@ -31,6 +31,14 @@ const retry: After = { tag: 'retry' }
 /** The name at the source of one credential of one attempt, to be read by people. */
 export const handleIn = (task: Pick<Task, 'uid'>, credential: string, attempt: number): string => `${task.uid}.${credential}.${attempt}`
 
+/** A row that stands, and until when something may be sent under it. */
+export interface Intended {
+  readonly handle: string
+  readonly effectBy: Instant
+  /** by the monotonic clock */
+  readonly deadline: number
+}
+
 /** Between the last moment of sending and `effectBy`. */
 const margin = 5000
 const renewalTime = 10_000
@@ -38,8 +46,26 @@ const renewalTime = 10_000
 export function createLedger({ server, clock, replica }: LedgerDeps) {
   const { source } = server
 
-  /** Row, then role; or, for a renewal, the same role with a later end. */
-  function* make(task: Task, effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>, order: IssueOrder, held?: string): Steps<Answer<string>> {
+  /** The row, before anything is asked of the source. */
+  function* intend(task: Task, attempt: number, order: IssueOrder): Steps<Answer<Intended>> {
+    const handle = handleIn(task, order.name, attempt)
+    const effectBy = wholeSecond(plus(clock.wall, effectTime))
+    const deadline = clock.mono + (effectBy - clock.wall) - margin
+    if (!replica.leads()) return fail('failed')
+    const written = yield* send(`POST row ${handle}`, () => server.createRow(rowOf(task, order, attempt, handle, effectBy)))
+    if (!written.ok) return written
+    replica.absorb('leases', handle, written.value)
+    return ok({ handle, effectBy, deadline })
+  }
+
+  /** The role under a row that stands; or, for a renewal, the same role with a later end. */
+  function* make(
+    task: Task,
+    effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>,
+    order: IssueOrder,
+    intended: Answer<Intended> | undefined,
+    held?: string,
+  ): Steps<Answer<string>> {
     const now = clock.wall
     if (effect.tag === 'Renew') {
       if (held === undefined) return fail('failed')
@@ -47,13 +73,8 @@ export function createLedger({ server, clock, replica }: LedgerDeps) {
       const renewed = yield* send(`prolong ${held}`, () => source.prolong(held, order.expiresAt, effectBy))
       return renewed.ok ? ok(held) : renewed
     }
-    const handle = handleIn(task, order.name, effect.attempt)
-    const effectBy = wholeSecond(plus(now, effectTime))
-    const deadline = clock.mono + (effectBy - now) - margin
-    if (!replica.leads()) return fail('failed')
-    const written = yield* send(`POST row ${handle}`, () => server.createRow(rowOf(task, order, effect.attempt, handle, effectBy)))
-    if (!written.ok) return written
-    replica.absorb('leases', handle, written.value)
+    if (intended?.ok !== true) return intended ?? fail('failed')
+    const { handle, effectBy, deadline } = intended.value
     // the last step before it is sent: whoever slept since sends nothing
     if (clock.mono > deadline) return fail('failed')
     const role = { handle, task: task.uid, credential: order.name, expiresAt: order.expiresAt }
@@ -162,5 +183,5 @@ export function createLedger({ server, clock, replica }: LedgerDeps) {
     return `credential \`${lease.credential}\`: ${lease.message ?? 'it is being revoked at its source'}`
   }
 
-  return { make, collect, clean, sweep, handOver }
+  return { intend, make, collect, clean, sweep, handOver }
 }
