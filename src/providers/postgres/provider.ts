@@ -104,14 +104,14 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
     const expiresAt = lifeEnd(params, order)
     if (expiresAt <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
     const password = deps.password(lease.handle)
-    const verifier = first ? await scramVerifier(password, deps.entropy.bytes(16)) : ''
+    const verifying = first ? scramVerifier(password, deps.entropy.bytes(16)) : Promise.resolve('')
     const times = { validUntil: formatTime(expiresAt), effectBy: new Date(lease.effectBy).toISOString() }
     let fault: GroupFault | undefined
     const done = await at(params, async (place, modern) => {
       const { handle } = lease
       // connections of its own: whatever holds up what is made must not hold up what is ended
       const mine = { ...place, lane: 'make' }
-      const looked = first ? await faultOf(mine, order.scopes) : ok(undefined)
+      const [looked, verifier] = await Promise.all([first ? faultOf(mine, order.scopes) : ok(undefined), verifying])
       if (!looked.ok) return looked
       fault = looked.value
       if (fault !== undefined) return ok([])

@@ -8,10 +8,10 @@ import type { KubeClient } from '../../kube/client.ts'
 import { type KubeObject, pathOf } from '../../kube/objects.ts'
 import type { Writes } from '../../kube/patch.ts'
 import type { StoreView } from '../../kube/store.ts'
-import { formatTime, milliseconds, seconds } from '../../lib/instant.ts'
+import { milliseconds, seconds } from '../../lib/instant.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
-import type { Journal, Subject } from '../../ports/journal.ts'
+import type { Journal } from '../../ports/journal.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Meter } from '../../ports/meter.ts'
 import type { Provider } from '../../ports/provider.ts'
@@ -19,7 +19,8 @@ import type { LeaseRow } from '../../telemetry/snapshot.ts'
 import type { ProviderObject } from '../objects/kinds.ts'
 import type { Document } from '../storage.ts'
 import type { Doubt } from '../views.ts'
-import { createCollect, type Told } from './collect.ts'
+import { createCollect } from './collect.ts'
+import { createDying } from './dying.ts'
 import type { Health } from './health.ts'
 import { createFull, createIntend, type Full, type Intend } from './intend.ts'
 import { createLanes } from './lanes.ts'
@@ -80,7 +81,7 @@ const overdueAfter = 60_000
 const sweepPeriod = 300_000
 
 export function createLedger(deps: LedgerDeps): Ledger {
-  const { leases, tasks, clock, entropy, log, journal } = deps
+  const { leases, tasks, clock, entropy, log } = deps
   const keyOf = (handle: string): string => `${deps.namespace}/${handle}`
   const backoff = { first: milliseconds(500), cap: seconds(60) }
   const revocations = createLanes({ clock, entropy, log, backoff }, width)
@@ -90,76 +91,21 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const openByOrigin = leases.index((lease) => (isOpen(lease) ? [`${lease.task.namespace} ${lease.provider.uid}`] : []))
   const openByProvider = leases.index((lease) => (isOpen(lease) ? [lease.provider.name] : []))
 
-  /** since when, by the monotonic clock */
-  const doomed = new Map<string, number>()
-  const failing = new Map<string, Set<string>>()
   const seenToGo = new Set<string>()
-  const waiting = new Map<string, (() => void)[]>()
-  const warned = new Map<string, string>()
+  /** closed by their rows, and seen at their source */
+  const found = new Set<string>()
 
   const settings = createKeptSettings({ providers: deps.providers, document: (uid) => deps.document(`taskbound-provider-${uid}`) })
   const full = createFull(deps.limit, (namespace, provider) => openByOrigin(`${namespace} ${provider}`).size)
   const intend = createIntend({ ...deps, settings, full })
 
-  const subjectOf = (lease: Lease): Subject => ({
-    task: lease.task.key,
-    taskUid: lease.task.uid,
-    agent: lease.agent,
-    action: lease.action,
-    requestedBy: tasks.get(lease.task.key)?.spec.requestedBy?.username,
-  })
-
-  const tell: Told = {
-    dying(lease) {
-      if (!doomed.has(lease.handle)) doomed.set(lease.handle, clock.monotonic())
-    },
-    failed(lease, failure) {
-      const there = failing.get(lease.provider.name) ?? new Set()
-      failing.set(lease.provider.name, there.add(lease.handle))
-      if (warned.get(lease.handle) === failure.message) return
-      warned.set(lease.handle, failure.message)
-      const note = `credential \`${lease.credential}\`: ${failure.message}; it is tried until it is dead`
-      journal.event({ subject: subjectOf(lease), type: 'Warning', reason: failure.reason, action: 'Revoke', note })
-      log.warn('a credential could not be revoked; it is tried again', {
-        handle: lease.handle,
-        provider: lease.provider.name,
-        reason: failure.message,
-      })
-    },
-    dead(lease) {
-      const task = tasks.get(lease.task.key)
-      const ended = task?.uid === lease.task.uid ? task.record.completedAt : undefined
-      const took = ended === undefined ? clock.monotonic() - (doomed.get(lease.handle) ?? clock.monotonic()) : clock.now() - ended
-      deps.meter.revoked(lease.provider.name, milliseconds(Math.max(0, took)))
-      closed(lease, 'AllRevoked', '')
-    },
-    givenUp: (lease, message) => closed(lease, 'Irrevocable', message),
-  }
-
-  function closed(lease: Lease, reason: 'AllRevoked' | 'Irrevocable', message: string): void {
-    doomed.delete(lease.handle)
-    warned.delete(lease.handle)
-    failing.get(lease.provider.name)?.delete(lease.handle)
-    for (const wake of waiting.get(lease.handle)?.splice(0) ?? []) wake()
-    const { credential, provider, attempt } = lease
-    journal.audit({
-      kind: 'revocation',
-      subject: subjectOf(lease),
-      credential,
-      provider: provider.name,
-      reason,
-      message,
-      attempt,
-      ...(lease.expiresAt === undefined ? {} : { expirationTime: formatTime(lease.expiresAt) }),
-    })
-  }
-
+  const dying = createDying(deps)
   const collect = createCollect({
     ...deps,
     settings,
-    doomed: (handle) => doomed.has(handle),
+    doomed: (handle) => dying.since(handle) !== undefined,
     seenToGo: (uid) => seenToGo.has(uid),
-    tell,
+    tell: dying,
   })
 
   // keys are `<namespace of the task>/<handle>`: a queue is fair between namespaces
@@ -185,8 +131,16 @@ export function createLedger(deps: LedgerDeps): Ledger {
     const params = await settings.of(lease.provider)
     if (outside === undefined || !params.ok) return
     const queue = cleanings.of(lease.provider.uid)
-    const cleaned = await outside.clean(params.value, { handle: lease.handle, effectBy: lease.effectBy })
-    if (cleaned.ok) return queue.forget(key)
+    const place = { handle: lease.handle, effectBy: lease.effectBy }
+    // found by a sweep: it may have come back to life, with a server that was restored from a backup
+    const killed = found.has(lease.handle)
+      ? await deps.findProvider(lease.provider.type)?.revoke(params.value, { lease: place })
+      : undefined
+    const cleaned = killed?.ok === false ? killed : await outside.clean(params.value, place)
+    if (cleaned.ok) {
+      found.delete(lease.handle)
+      return queue.forget(key)
+    }
     log.warn('what is left of a dead credential could not be removed; it is tried again', {
       handle: lease.handle,
       provider: lease.provider.name,
@@ -204,8 +158,11 @@ export function createLedger(deps: LedgerDeps): Ledger {
       })
       return found.ok ? { ok: true, value: found.value.body } : found
     },
-    clean: (lease) =>
-      cleanings.of(lease.provider.uid).addAfter(workKey(lease), milliseconds(Math.max(0, lease.effectBy + 5_000 - clock.now()))),
+    clean(lease) {
+      found.add(lease.handle)
+      const wait = milliseconds(Math.max(0, lease.effectBy + 5_000 - clock.now()))
+      cleanings.of(lease.provider.uid).addAfter(workKey(lease), wait)
+    },
   })
 
   leases.subscribe(({ before, after }) => {
@@ -215,7 +172,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     // a row that begins says nothing of its task: the pass that wrote it is not over yet
     const told = before !== undefined && (after === undefined || isOpen(before) !== isOpen(after) || before.message !== after.message)
     if (told) deps.changed(lease.task.key)
-    if (after !== undefined && !isOpen(after)) for (const wake of waiting.get(after.handle)?.splice(0) ?? []) wake()
+    if (after !== undefined && !isOpen(after)) dying.wake(after.handle)
     if (after === undefined && byTask(lease.task.uid).size === 0) seenToGo.delete(lease.task.uid)
   })
   tasks.subscribe((change) => {
@@ -244,12 +201,12 @@ export function createLedger(deps: LedgerDeps): Ledger {
     async revoke(handle) {
       const lease = leases.get(keyOf(handle))
       if (lease === undefined || !isOpen(lease)) return undefined
-      tell.dying(lease)
+      dying.dying(lease)
       look(lease, 'end')
       const { delayed: _, ...busy } = revocations.of(lease.provider.uid).depth()
       const crowded = Object.values(busy).reduce((sum, n) => sum + n, 0) > 2 * width
-      const troubled = crowded || deps.health.stuck(lease.provider.uid) || (failing.get(lease.provider.name)?.size ?? 0) > 0
-      if (!troubled) await closing(handle)
+      const troubled = crowded || deps.health.stuck(lease.provider.uid) || dying.failing(lease.provider.name)
+      if (!troubled) await dying.end(handle, patience)
       const now = leases.get(keyOf(handle))
       if (now === undefined || !isOpen(now)) return undefined
       return {
@@ -258,7 +215,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       }
     },
     provider(name) {
-      failing.delete(name)
+      dying.hope(name)
       for (const key of openByProvider(name)) {
         const lease = leases.get(key)
         if (lease === undefined) continue
@@ -270,11 +227,11 @@ export function createLedger(deps: LedgerDeps): Ledger {
       const now = clock.monotonic()
       for (const lease of leases.values()) {
         if (!isOpen(lease)) continue
-        const since = doomed.get(lease.handle)
-        const dying = since !== undefined || lease.state === 'Revoking'
+        const since = dying.since(lease.handle)
+        const dies = since !== undefined || lease.state === 'Revoking'
         yield {
           provider: lease.provider.name,
-          state: !dying ? 'Open' : since !== undefined && now - since <= overdueAfter ? 'Revoking' : 'Overdue',
+          state: !dies ? 'Open' : since !== undefined && now - since <= overdueAfter ? 'Revoking' : 'Overdue',
         }
       }
     },
@@ -292,19 +249,6 @@ export function createLedger(deps: LedgerDeps): Ledger {
       clearInterval(sweeping)
       await Promise.all([revocations.stop(), cleanings.stop()])
     },
-  }
-
-  function closing(handle: string): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const list = waiting.get(handle) ?? []
-    waiting.set(handle, [...list, resolve])
-    const timer = setTimeout(resolve, patience)
-    return promise.finally(() => {
-      clearTimeout(timer)
-      const left = (waiting.get(handle) ?? []).filter((other) => other !== resolve)
-      if (left.length === 0) waiting.delete(handle)
-      else waiting.set(handle, left)
-    })
   }
 
   return ledger
