@@ -121,7 +121,8 @@ test('a creation that arrives after its handle was killed makes nothing, and the
   const operator = await runOperator()
   running.push(operator)
   await warm()
-  proxy.hold()
+  // the look at the groups passes, the creation does not
+  proxy.hold(1)
   const task = await database.task('held')
   // the answer was waited for, and so was that of the first try to kill it; the rest went over connections that are not held
   await eventually(async () => expect((await scenario.conditions(task))['Ready']).toMatchObject({ reason: 'Active' }), {
@@ -130,14 +131,15 @@ test('a creation that arrives after its handle was killed makes nothing, and the
   const given = await database.active(task)
   const rows = await database.rows(task)
   expect(Object.values(rows).sort()).toEqual(['Issued', 'Revoked'])
+  const before = database.server.log().length
   proxy.release()
-  await eventually(() => expect(database.server.log()).toMatch(/role "tb[a-z2-7]+" already exists/))
+  await eventually(() => expect(database.server.log().slice(before)).toMatch(/ERROR: {2}role "tb[a-z2-7]+" already exists/))
   await onlyAlive(database, given.username)
   await scenario.patch('agenttasks', task, { spec: { end: 'Cancelled' } })
   await onlyAlive(database)
 }, 120_000)
 
-test('a creation that arrives after its time is refused by the clock of the server, though nobody could kill its handle', async () => {
+test('what is held back for longer than its row gives makes nothing, though nobody could kill its handle', async () => {
   await freeLease(scenario)
   const operator = await runOperator()
   running.push(operator)
@@ -148,12 +150,9 @@ test('a creation that arrives after its time is refused by the clock of the serv
   proxy.refuseNew()
   // past the time that the row gives
   await new Promise((resolve) => setTimeout(resolve, 32_000))
-  const before = database.server.log().length
   proxy.release()
-  // what was sent to kill it arrives at the same moment, and makes a role that nobody can log in as
-  await eventually(() =>
-    expect(database.server.log().slice(before)).toMatch(/ERROR: {2}taskbound: TB001|role "tb[a-z2-7]+" already exists/),
-  )
+  // whatever was sent is there by then
+  await new Promise((resolve) => setTimeout(resolve, 1000))
   expect(await database.alive()).toEqual([])
   proxy.allow()
   const given = await database.active(task)

@@ -6,8 +6,11 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
 export interface HoldingProxy {
   readonly port: number
-  /** What comes from clients over the connections that are open now is kept. New connections are as usual. */
-  hold(): void
+  /**
+   * What comes from clients over the connections that are open now is kept. New connections are as usual.
+   * @param passing so many pieces of each connection are still let through; default none
+   */
+  hold(passing?: number): void
   /** The server gets what was kept. */
   release(): void
   /** Cuts all connections and refuses new ones until `allow`. */
@@ -24,6 +27,7 @@ interface Pair {
   readonly near: Socket
   readonly far: Socket
   held: Buffer[] | undefined
+  passing: number
 }
 
 export async function startHoldingProxy(target: number): Promise<HoldingProxy> {
@@ -41,12 +45,14 @@ export async function startHoldingProxy(target: number): Promise<HoldingProxy> {
     }
     const far = connect(target, '127.0.0.1')
     far.on('error', () => undefined)
-    const pair: Pair = { near, far, held: undefined }
+    const pair: Pair = { near, far, held: undefined, passing: 0 }
     pairs.add(pair)
     near.on('data', (data) => {
       if (mode === 'swallow') return
-      if (pair.held === undefined) far.write(data)
-      else pair.held.push(data)
+      if (pair.held === undefined || pair.passing > 0) {
+        pair.passing -= 1
+        far.write(data)
+      } else pair.held.push(data)
     })
     far.on('data', (data) => {
       if (mode !== 'swallow') near.write(data)
@@ -76,8 +82,11 @@ export async function startHoldingProxy(target: number): Promise<HoldingProxy> {
   }
   return {
     port: (server.address() as AddressInfo).port,
-    hold() {
-      for (const pair of pairs) pair.held ??= []
+    hold(passing = 0) {
+      for (const pair of pairs) {
+        pair.held ??= []
+        pair.passing = passing
+      }
     },
     release() {
       for (const pair of pairs) {
