@@ -34,6 +34,8 @@ export interface Database {
   works(given: Given): Promise<boolean>
   /** States of the ledger's rows of one task, by handle. */
   rows(task: string): Promise<Readonly<Record<string, string>>>
+  /** Handles of rows whose time of sending is not over by the true clock. */
+  awaited(): Promise<readonly string[]>
   close(): Promise<void>
 }
 
@@ -130,6 +132,12 @@ export async function createDatabase(
       const answer = await client?.query('select id from app.orders').catch(() => undefined)
       await client?.end()
       return answer?.rows[0]?.id === 42
+    },
+    async awaited() {
+      const { items } = await kube.must('GET', `${api}/namespaces/${operatorNamespace}/credentialleases`)
+      return (items as { spec: { handle: string; effectBy: string } }[])
+        .filter(({ spec }) => Date.parse(spec.effectBy) >= Date.now() - 1000)
+        .map(({ spec }) => spec.handle)
     },
     async rows(task) {
       const { items } = await kube.must('GET', `${api}/namespaces/${operatorNamespace}/credentialleases`)
