@@ -25,6 +25,8 @@ export interface KeptSettings {
 
 export function createKeptSettings({ providers, document }: SettingsDeps): KeptSettings {
   const kept = new Map<string, string>()
+  /** of objects that are gone, which change no more */
+  const known = new Map<string, Fields>()
   const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
 
   return {
@@ -46,11 +48,15 @@ export function createKeptSettings({ providers, document }: SettingsDeps): KeptS
     async of({ kind, name, uid, type }) {
       const object = providers.get(name)
       if (object?.uid === uid) return ok(object.params)
+      const before = known.get(uid)
+      if (before !== undefined) return ok(before)
       const found = await document(uid).read()
       if (!found.ok) return unconfirmed(`${kind} \`${name}\` is gone, and its settings cannot be read: ${found.failure}`)
       const value = fields(found.value.value)
       if (text(value['type']) !== type) return unconfirmed(`${kind} \`${name}\` is gone, and its settings were not kept`)
-      return ok(fields(value['params']))
+      const params = fields(value['params'])
+      known.set(uid, params)
+      return ok(params)
     },
   }
 }

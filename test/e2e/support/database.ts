@@ -7,7 +7,9 @@ import { type Postgres, type PostgresOptions, startPostgres } from '../../suppor
 import type { Scenario } from './scenario.ts'
 
 const operatorNamespace = 'taskbound-system'
+const operatorUser = 'system:serviceaccount:taskbound-system:taskbound'
 const api = '/apis/taskbound.dev/v1alpha1'
+const rowsPath = `${api}/namespaces/${operatorNamespace}/credentialleases`
 
 /** What a task was given. */
 export interface Given {
@@ -134,13 +136,13 @@ export async function createDatabase(
       return answer?.rows[0]?.id === 42
     },
     async awaited() {
-      const { items } = await kube.must('GET', `${api}/namespaces/${operatorNamespace}/credentialleases`)
+      const { items } = await kube.must('GET', rowsPath)
       return (items as { spec: { handle: string; effectBy: string } }[])
         .filter(({ spec }) => Date.parse(spec.effectBy) >= Date.now() - 1000)
         .map(({ spec }) => spec.handle)
     },
     async rows(task) {
-      const { items } = await kube.must('GET', `${api}/namespaces/${operatorNamespace}/credentialleases`)
+      const { items } = await kube.must('GET', rowsPath)
       return Object.fromEntries(
         (items as { metadata: { name: string }; spec: { task: { name: string; namespace: string } }; status?: { state: string } }[])
           .filter(({ spec }) => spec.task.name === task && spec.task.namespace === scenario.namespace)
@@ -148,6 +150,10 @@ export async function createDatabase(
       )
     },
     async close() {
+      // an operator of a later test would try for ever what can be asked nobody any more
+      const { items } = await kube.must('GET', rowsPath)
+      for (const { metadata, spec } of items as { metadata: { name: string }; spec: { provider: { name: string } } }[])
+        if (spec.provider.name === name) await kube.request('DELETE', `${rowsPath}/${metadata.name}`, undefined, { as: operatorUser })
       for (const plural of ['clusteragentpolicies', 'clustercredentialproviders']) await kube.request('DELETE', `${api}/${plural}/${name}`)
       await kube.request('DELETE', `/api/v1/namespaces/${operatorNamespace}/secrets/${name}`)
       await server.stop()
