@@ -1,11 +1,10 @@
-// `npm run bundle`: the operator with all it imports as a few files, and Cedar's WebAssembly beside them, in dist/. The image is made of
-// these. Nothing is minified, so that the stack of a crash can be read.
+// `npm run bundle [-- FOLDER]`: the operator with all it imports as a few files, and Cedar's WebAssembly beside them, in dist/ or FOLDER. The
+// image is made of these. Nothing is minified, so that the stack of a crash can be read.
 
 import { globSync } from 'node:fs'
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
 const root = resolve(import.meta.dirname, '..')
@@ -19,7 +18,7 @@ const banner = [
 ].join('\n')
 
 /** @param folder made anew */
-export async function bundle(folder: string): Promise<void> {
+async function bundle(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   const { warnings, metafile } = await build({
@@ -60,4 +59,4 @@ async function licensesOf(inputs: readonly string[]): Promise<string> {
   return (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n\n`)
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await bundle(join(root, 'dist'))
+await bundle(resolve(process.argv[2] ?? join(root, 'dist')))

@@ -79,6 +79,20 @@ test('every runbook has an alert, and no alert is there twice', () => {
   expect(alerts.map(({ alert }) => alert).sort()).toEqual(pages.sort())
 })
 
+test('for each alert test/chart/alerts-test.yaml has a time when it fires and times when it does not', () => {
+  const { tests } = parse(text('test/chart/alerts-test.yaml')) as {
+    readonly tests: readonly {
+      readonly name: string
+      readonly promql_expr_test: readonly { readonly expr: string; readonly exp_samples: readonly object[] }[]
+    }[]
+  }
+  expect(tests.map(({ name }) => name)).toEqual(alerts.map(({ alert }) => alert))
+  for (const { name, promql_expr_test: cases } of tests) {
+    expect(cases.every(({ expr }) => expr.includes(`alertname="${name}"`))).toBe(true)
+    expect(cases.map(({ exp_samples }) => exp_samples.length)).toEqual([1, 0, 0])
+  }
+})
+
 test('runbooks name only metrics, reasons and values that exist', () => {
   const values = text('charts/taskbound/README.md')
   for (const path of globSync('docs/runbooks/*.md', { cwd: root })) {
