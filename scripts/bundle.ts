@@ -17,10 +17,8 @@ const banner = [
   'const __dirname = import.meta.dirname',
 ].join('\n')
 
-/** @param folder made anew */
+/** @param folder empty */
 async function bundle(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true })
   const { warnings, metafile } = await build({
     absWorkingDir: root,
     entryPoints: ['src/main.ts'],
@@ -59,4 +57,9 @@ async function licensesOf(inputs: readonly string[]): Promise<string> {
   return (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n\n`)
 }
 
-await bundle(resolve(process.argv[2] ?? join(root, 'dist')))
+const given = process.argv[2]
+const folder = resolve(given ?? join(root, 'dist'))
+// only what is known to be made here is emptied: a folder that somebody names must not exist yet
+if (given === undefined) await rm(folder, { recursive: true, force: true })
+await mkdir(folder)
+await bundle(folder)
