@@ -21,6 +21,7 @@ export const everything: Case = {
       ledgerLimit: 100_000,
       auditFile: '/audit/audit.log',
     },
+    starter: { enabled: true },
     replicaCount: 3,
     strategy: { rollingUpdate: { maxUnavailable: 1 } },
     extraEnv: [{ name: 'TZ', value: 'UTC' }],
