@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAllDocuments, stringify } from 'yaml'
 import { root } from '../generate.ts'
-import { ensureHelm } from '../tools/helm/build.ts'
+import { ensureHelm, type Major } from '../tools/helm/build.ts'
 
 export interface Rule {
   readonly apiGroups: readonly string[]
@@ -64,8 +64,8 @@ export interface Helm {
   refusal(values: object, release?: Release): string
 }
 
-export async function createHelm(): Promise<Helm> {
-  const helm = await ensureHelm(process.env)
+export async function createHelm(major: Major = 4): Promise<Helm> {
+  const helm = await ensureHelm(major, process.env)
   const home = mkdtempSync(join(tmpdir(), 'taskbound-helm-'))
   const env = {
     PATH: process.env['PATH'],
@@ -73,6 +73,7 @@ export async function createHelm(): Promise<Helm> {
     HELM_CONFIG_HOME: home,
     HELM_DATA_HOME: home,
     KUBECONFIG: join(home, 'none'),
+    HOME: home,
   }
 
   function run(args: readonly string[], stdin = ''): Ran {

@@ -9,16 +9,18 @@ import { buildTimeout, chart, createHelm, type Helm, type Manifest, monitoringAp
 import { cases, everything } from './matrix.ts'
 
 let helm: Helm
+let helm3: Helm
 beforeAll(async () => {
   helm = await createHelm()
+  helm3 = await createHelm(3)
 }, buildTimeout)
 
 const clusterScoped = /^(CustomResourceDefinition|ClusterRole|ClusterRoleBinding|(Validating|Mutating)AdmissionPolicy(Binding)?)$/
 const names = (objects: readonly Manifest[], kind: RegExp): readonly string[] =>
   objects.filter((object) => kind.test(object.kind)).map((object) => object.metadata.name)
 
-test('helm lint has nothing to say but that there is no icon', () => {
-  const linted = helm.run(['lint', '--strict', '--namespace', 'taskbound-system', chart])
+test.each(['helm', 'helm3'] as const)('%s lint has nothing to say but that there is no icon', (which) => {
+  const linted = { helm, helm3 }[which].run(['lint', '--strict', '--namespace', 'taskbound-system', '--kube-version', '1.36.3', chart])
   expect(linted.stdout.match(/^\[(WARNING|ERROR)\].*$/gm) ?? []).toEqual([])
   expect(linted.code).toBe(0)
 })
@@ -27,6 +29,10 @@ describe.each(cases)('$name', ({ values, release }) => {
   let objects: readonly Manifest[]
   beforeAll(() => {
     objects = helm.render(values, release)
+  })
+
+  test('helm 3 makes the same of it', () => {
+    expect(helm3.render(values, release)).toEqual(objects)
   })
 
   test('no object is there twice, and each has its namespace and the labels of the release', () => {
@@ -183,6 +189,7 @@ test.each([
   ['a Kubernetes that is too old', {}, { kubeVersion: '1.29.9' }, '1.30'],
 ] as const)('%s is refused', (_, values, release, sentence) => {
   expect(helm.refusal(values, release)).toContain(sentence)
+  expect(helm3.refusal(values, release)).toContain(sentence)
 })
 
 test('as a sub-chart it takes `enabled` and `global`, and what else is in `global` does not matter', () => {

@@ -1,4 +1,4 @@
-module taskbound.dev/test/tools/helm
+module taskbound.dev/test/tools/helm/v4
 
 go 1.26.0
 
