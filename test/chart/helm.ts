@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseAllDocuments, stringify } from 'yaml'
+import { parseAllDocuments } from 'yaml'
 import { root } from '../generate.ts'
 import { ensureHelm, type Major } from '../tools/helm/build.ts'
 
@@ -86,7 +86,7 @@ export async function createHelm(major: Major = 4): Promise<Helm> {
     const { name = 'taskbound', namespace = 'taskbound-system', kubeVersion = '1.36.3', apiVersions = [] } = release
     const apis = apiVersions.flatMap((api) => ['--api-versions', api])
     const args = [name, release.chart ?? chart, '--namespace', namespace, '--kube-version', kubeVersion, ...apis, '--values', '-']
-    return run(['template', ...args], stringify(values))
+    return run(['template', ...args], JSON.stringify(values))
   }
 
   return {

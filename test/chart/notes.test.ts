@@ -1,7 +1,6 @@
 // What helm prints after an installation: three commands, about objects that are there, and what should be known.
 
 import { beforeAll, expect, test } from '@jest/globals'
-import { stringify } from 'yaml'
 import { buildTimeout, chart, createHelm, type Helm, monitoringApis, only, stampApi } from './helm.ts'
 
 let helm: Helm
@@ -12,7 +11,7 @@ beforeAll(async () => {
 /** Rendered as a template of a copy would be: helm shows notes only of an installation, which wants a cluster. */
 function notes(values: object, namespace = 'taskbound-system'): string {
   const args = ['install', 'taskbound', chart, '--namespace', namespace, '--dry-run=client', '--values', '-']
-  const { code, stdout, stderr } = helm.run(args, stringify(values))
+  const { code, stdout, stderr } = helm.run(args, JSON.stringify(values))
   if (code !== 0) throw new Error(stderr)
   return stdout.slice(stdout.indexOf('\nNOTES:\n'))
 }
