@@ -1,8 +1,6 @@
 // Renders the chart with a real helm, without a cluster. Must not read the user's helm configuration or kubeconfig.
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { root } from '../generate.ts'
@@ -66,7 +64,7 @@ export interface Helm {
 
 export async function createHelm(major: Major = 4): Promise<Helm> {
   const helm = await ensureHelm(major, process.env)
-  const home = mkdtempSync(join(tmpdir(), 'taskbound-helm-'))
+  const home = `${root}.cache/helm`
   const env = {
     PATH: process.env['PATH'],
     HELM_CACHE_HOME: home,

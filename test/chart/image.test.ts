@@ -1,14 +1,16 @@
 // The bundle runs by itself, away from the checkout, and the image is made of nothing else.
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { helpText } from '../../src/config/settings.ts'
 import { root } from '../generate.ts'
 
-const folder = join(mkdtempSync(join(tmpdir(), 'taskbound-bundle-')), 'dist')
+const parent = mkdtempSync(join(tmpdir(), 'taskbound-bundle-'))
+const folder = join(parent, 'dist')
+afterAll(() => rmSync(parent, { recursive: true }))
 const run = (args: readonly string[]) => spawnSync(process.execPath, args, { cwd: folder, env: {}, encoding: 'utf8' })
 
 beforeAll(() => {

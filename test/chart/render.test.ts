@@ -1,6 +1,6 @@
 // The chart is rendered by a real helm in all the ways that differ, and what comes out is what an installation may rest on.
 
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
@@ -211,6 +211,7 @@ test('as a sub-chart it takes `enabled` and `global`, and what else is in `globa
   expect(deployment.metadata).toMatchObject({ name: 'all-taskbound', labels: { team: 'platform' } })
   expect(deployment.spec.replicas).toBe(3)
   expect(deployment.spec.template.spec.containers[0].image).toBe('registry.example.com/taskbound:0.1.0')
+  rmSync(parent, { recursive: true })
 })
 
 test('chart, package and operator have one version', () => {

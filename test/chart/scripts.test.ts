@@ -1,13 +1,13 @@
 // The two small scripts in the chart's templates, run as they are rendered, against servers with a certificate of a private authority.
 
 import { spawn } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { generateAuthority, issueServing } from '../../src/issuer/ca.ts'
 import { at } from '../../src/lib/instant.ts'
 import { createCedar } from '../../src/policy/cedar.ts'
@@ -27,6 +27,7 @@ const now = at(Date.now())
 const authority = generateAuthority(names, now, entropy)
 writeFileSync(join(folder, 'ca.crt'), authority.certificate)
 writeFileSync(join(folder, 'token'), 'the token')
+afterAll(() => rmSync(folder, { recursive: true }))
 
 const stop: (() => void)[] = []
 afterEach(() => {
