@@ -5,14 +5,15 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 RESULTS := .cache/results
 
-.PHONY: help demo test check unit e2e generate cluster cluster-down bench bench-database clean setup
+.PHONY: help demo test check unit e2e generate cluster cluster-down bench bench-database bundle clean setup
 .NOTPARALLEL:
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  Needed: bash, Node and npm, openssl, and Go 1.26 or newer to build the Kubernetes control plane once (it is kept outside the clone).'
-	@echo '  Instead of Go: KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
+	@echo '  Instead of Go: TASKBOUND_HELM and TASKBOUND_HELM3=a helm of version 4 and of version 3, for the tests of the chart;'
+	@echo '  KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
 	@echo '  (they apply CRDs and admission policies to it; TASKBOUND_TEST_USE_KUBECONFIG=0 makes them ignore it).'
 
 demo: setup ## a task gets its credential and loses it at its end, on a real control plane, in a minute
@@ -26,7 +27,7 @@ check: setup ## types, lint, dead code, and whether what is generated is current
 	@npm run -s deadcode
 	@npm run -s unit -- --testPathPatterns 'test/drift\.test\.ts'
 
-unit: setup ## tests that need Node alone
+unit: setup ## tests that need Node, and Go or a helm
 	@mkdir -p $(RESULTS)
 	@npm run -s unit -- --json --outputFile=$(RESULTS)/unit.json
 
@@ -48,6 +49,9 @@ bench: setup ## measures against a bare client
 
 bench-database: setup ## measures with a real PostgreSQL
 	@node test/bench/database.ts
+
+bundle: setup ## the operator and all it imports as a few files in dist/, of which the image is made
+	@npm run -s bundle
 
 clean: ## ends the cluster and removes everything made in this folder; the control plane's binaries stay in the cache of the user
 	@if [ -e .cache/cluster/supervisor.pid ] && [ -x node_modules/.bin/node ]; then node test/cluster/up.ts down; fi
