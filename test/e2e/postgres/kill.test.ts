@@ -38,11 +38,12 @@ afterAll(async () => {
   await scenario?.close()
 })
 
-async function drive(step: Step, task: string): Promise<void> {
+async function drive(step: Step, task: string, running: RunningOperator): Promise<void> {
   await database.task(task, { activeDeadlineSeconds: 86_400 }, { ttlSeconds: 300 })
   if (step !== 'end') return
   await scenario.until(task, 'Active')
   await eventually(async () => expect(Object.values(await database.rows(task))).toEqual(['Issued']))
+  running.signal('SIGUSR2')
   await scenario.patch('agenttasks', task, { spec: { end: 'Completed' } })
 }
 
@@ -59,8 +60,8 @@ describe.each(faults)('$what $when', ({ when, what }) => {
       env: { ...clock, ...point.arm(scenario.namespace, task, { when, what }) },
     })
     await operator.active()
-    await drive(step, task)
     const running = operator
+    await drive(step, task, running)
     await eventually(() => expect(running.output()).toContain('fault '), { timeoutMs: 40_000 })
     if (what === 'SIGKILL') {
       if (running.process.exitCode === null && running.process.signalCode === null) await once(running.process, 'exit')

@@ -86,6 +86,7 @@ test.each(chosen)('$step: stopped before $at', async (point) => {
   await database.task(task, { activeDeadlineSeconds: 86_400 }, { ttlSeconds: 300 })
   if (step === 'end') {
     await scenario.until(task, 'Active')
+    paused.signal('SIGUSR2')
     await scenario.patch('agenttasks', task, { spec: { end: 'Completed' } })
   }
   await eventually(() => expect(paused.output()).toContain('fault SIGSTOP'), { timeoutMs: 40_000 })

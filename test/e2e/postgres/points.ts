@@ -36,7 +36,7 @@ const request = (step: Step, at: string, match: Match, since?: Match): Point => 
 const query = (step: Step, at: string, match: string, nth = 1): Point => ({
   step,
   at,
-  arm: (_namespace, _task, fault) => ({ PGFAULT: JSON.stringify({ match, nth, ...fault }) }),
+  arm: (_namespace, _task, fault) => ({ PGFAULT: JSON.stringify({ match, nth, armed: step !== 'end', ...fault }) }),
 })
 
 export const points: readonly Point[] = [
