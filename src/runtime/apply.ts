@@ -9,8 +9,11 @@ import { type IssueDeps, issue } from './effects/issue.ts'
 import type { Pass } from './effects/pass.ts'
 import { tasksResource } from './effects/status.ts'
 import { withdraw } from './effects/withdraw.ts'
+import type { Ledger } from './ledger/ledger.ts'
 
-export type ApplyDeps = IssueDeps & IntentDeps
+export interface ApplyDeps extends IssueDeps, IntentDeps {
+  readonly ledger: Pick<Ledger, 'intend' | 'full' | 'revoke'>
+}
 
 export type Apply = (pass: Pass) => Promise<readonly Performed[]>
 

@@ -37,6 +37,8 @@ export interface RunningOperator {
   /** Resolves once it leads and has taken over. */
   active(): Promise<void>
   signal(signal: NodeJS.Signals): void
+  /** Resolves when it has ended, with the signal that ended it. */
+  died(): Promise<NodeJS.Signals | null>
   /** SIGTERM by default; answers the exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
@@ -69,7 +71,7 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     texts.err += chunk
   })
-  const gone = once(child, 'exit') as Promise<[number | null]>
+  const gone = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
   return {
     process: child,
     issuer,
@@ -88,6 +90,7 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
       )
     },
     signal: (signal) => void child.kill(signal),
+    died: async () => (await gone)[1],
     async stop(signal = 'SIGTERM') {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill(signal)

@@ -32,9 +32,8 @@ export async function clean(wire: Wire, place: Place, dead: Dead): Promise<Resul
   if (!found.ok) return found
   const [role] = found.value as unknown as readonly { alive: boolean; early: boolean; databases: readonly string[] }[]
   if (role === undefined) return ok(undefined)
-  if (role.alive) return fail({ state: undefined, own: undefined, sentence: 'it can still log in, so nothing of it is removed' })
-  if (role.early)
-    return fail({ state: undefined, own: undefined, sentence: 'by the clock of the server something may still be sent for it' })
+  if (role.alive) return fail({ state: undefined, sentence: 'it can still log in, so nothing of it is removed' })
+  if (role.early) return fail({ state: undefined, sentence: 'by the clock of the server something may still be sent for it' })
   const rolledBack = await rollBackPrepared(wire, place, dead)
   if (!rolledBack.ok) return rolledBack
   for (const database of role.databases) {

@@ -61,7 +61,7 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
   ): Promise<Result<T, WireFailure>> {
     for (let again = false; ; again = true) {
       const login = await logins.of(params)
-      if (!login.ok) return fail({ state: undefined, own: undefined, sentence: login.failure })
+      if (!login.ok) return fail({ state: undefined, sentence: login.failure })
       const { host, port } = primary(params)
       const place: Place = { host, port, database: params.databases[0] ?? 'postgres', caBundle: params.caBundle, login: login.value }
       const version = await versionOf(place)
@@ -85,8 +85,6 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
 
   /** A role of any other name is nobody's business here. */
   const ours = (handle: string): boolean => handle.startsWith(deps.prefix) && /^tb[a-z2-7]{36}$/.test(handle)
-
-  const said = (where: string, { sentence }: WireFailure): Failure => ({ reason: 'IssueFailed', message: `${where}${sentence}` })
 
   /** What is wrong with one of the groups, if anything: Ready has looked some seconds ago, and everywhere. */
   async function faultOf(place: Place, groups: readonly string[]): Promise<Result<GroupFault | undefined, WireFailure>> {
@@ -128,7 +126,7 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
         : prolongRole(handle, times.validUntil, times.effectBy)
       return wire.query(mine, sql, () => Math.min(patience, order.deadline - clock.monotonic()))
     })
-    if (!done.ok) return fail(said(where, done.failure))
+    if (!done.ok) return failed(done.failure.sentence)
     if (fault !== undefined)
       return fail({ reason: 'GroupCanOutliveTask', message: `${where}${describeFault(fault, params.databases[0] ?? '')}` })
     return ok({ fields: outputs(params, lease.handle, password), expiresAt })

@@ -20,11 +20,10 @@ export interface Place extends Endpoint {
   readonly lane?: string
 }
 
-/** Why a statement did not succeed. `state` is the SQLSTATE where the server answered; `own` the text of an error that our SQL raised. */
+/** Why a statement did not succeed. `state` is the SQLSTATE where the server answered. */
 export interface WireFailure {
   readonly state: string | undefined
   readonly sentence: string
-  readonly own: string | undefined
 }
 
 /** One that is sent often: a connection that knows its name has it planned already. */
@@ -98,7 +97,7 @@ function failure(error: unknown): WireFailure {
     (noTls ? 'the server does not speak TLS: turn `ssl` on' : undefined) ??
     (timeout ? 'the server does not answer' : undefined) ??
     (state === undefined ? 'the connection failed' : `the server answers with SQLSTATE ${state}`)
-  return { state, sentence, own: state?.startsWith('TB') === true ? text : undefined }
+  return { state, sentence }
 }
 
 export function createWire(): Wire {
@@ -158,7 +157,7 @@ export function createWire(): Wire {
       const left = typeof limit === 'number' ? limit : limit()
       if (left <= 0) {
         client.release()
-        return fail({ state: states.tooLate, own: undefined, sentence: 'there was no time left to send it' })
+        return fail({ state: states.tooLate, sentence: 'there was no time left to send it' })
       }
       const answer = await within(left, client.query(asked(sql)))
       client.release()

@@ -14,7 +14,6 @@ import type { Issued, Order, Provider, Reservation } from '../../ports/provider.
 import type { Gather } from '../gather.ts'
 import type { Bulkhead } from '../ledger/bulkhead.ts'
 import type { Health } from '../ledger/health.ts'
-import type { Ledger } from '../ledger/ledger.ts'
 import type { Views } from '../views.ts'
 import type { Pass } from './pass.ts'
 import { createOrReplace, placeOf, type Refusal, replace, type SecretWriter, secretData, secretObject } from './secret.ts'
@@ -25,7 +24,6 @@ export interface IssueDeps extends SecretWriter {
   readonly findProvider: (type: string) => Provider<unknown> | undefined
   readonly clock: Clock
   readonly meter: Pick<Meter, 'issued' | 'renewed'>
-  readonly ledger: Pick<Ledger, 'revoke'>
   /** lets no more calls to one provider be under way than it may take of the workers */
   readonly bulkhead: Bulkhead
   readonly health: Health

@@ -4,7 +4,6 @@ import { createQueue, type Queue, type QueueDeps, type Worker } from '../../kube
 
 export interface Lanes {
   of(provider: string): Queue
-  depth(): number
   start(worker: Worker): void
   stop(): Promise<void>
 }
@@ -20,11 +19,6 @@ export function createLanes(deps: Omit<QueueDeps, 'concurrency' | 'groupOf'>, co
       lanes.set(provider, made)
       if (worker !== undefined) void made.run(worker)
       return made
-    },
-    depth() {
-      let waiting = 0
-      for (const lane of lanes.values()) waiting += Object.values(lane.depth()).reduce((sum, count) => sum + count, 0)
-      return waiting
     },
     start(work) {
       worker = work

@@ -152,11 +152,11 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const sweep = createSweep({
     ...deps,
     readRow: async (name) => {
-      const found = await deps.client.request<KubeObject>({
+      const row = await deps.client.request<KubeObject>({
         method: 'GET',
         path: pathOf(leasesResource, { namespace: deps.namespace, name }),
       })
-      return found.ok ? { ok: true, value: found.value.body } : found
+      return row.ok ? { ok: true, value: row.value.body } : row
     },
     clean(lease) {
       found.add(lease.handle)

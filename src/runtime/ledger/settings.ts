@@ -25,25 +25,20 @@ export interface KeptSettings {
 
 export function createKeptSettings({ providers, document }: SettingsDeps): KeptSettings {
   const kept = new Map<string, string>()
+  const keeping = new Map<string, Promise<Result<undefined, Failure>>>()
   /** of objects that are gone, which change no more */
   const known = new Map<string, Fields>()
   const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
 
   return {
-    async keep(object) {
+    keep(object) {
       const wanted = canonical({ name: object.name, type: object.type, params: object.params })
-      if (kept.get(object.uid) === wanted) return ok(undefined)
-      const place = document(object.uid)
-      const found = await place.read()
-      const failed = (why: string): Result<never, Failure> =>
-        fail({ reason: 'WriteFailed', message: `the settings of provider \`${object.name}\` could not be kept: ${why}` })
-      if (!found.ok) return failed(found.failure)
-      if (canonical(found.value.value ?? null) !== wanted) {
-        const written = await place.write({ name: object.name, type: object.type, params: object.params }, found.value.version)
-        if (!written.ok) return failed(written.failure === 'conflict' ? 'somebody else is writing them' : written.failure.message)
-      }
-      kept.set(object.uid, wanted)
-      return ok(undefined)
+      if (kept.get(object.uid) === wanted) return Promise.resolve(ok(undefined))
+      // a first burst of tasks keeps them once, and nobody loses a race against himself
+      const key = `${object.uid} ${wanted}`
+      const underWay = keeping.get(key) ?? store(object, wanted).finally(() => keeping.delete(key))
+      keeping.set(key, underWay)
+      return underWay
     },
     async of({ kind, name, uid, type }) {
       const object = providers.get(name)
@@ -58,5 +53,19 @@ export function createKeptSettings({ providers, document }: SettingsDeps): KeptS
       known.set(uid, params)
       return ok(params)
     },
+  }
+
+  async function store(object: ProviderObject, wanted: string): Promise<Result<undefined, Failure>> {
+    const place = document(object.uid)
+    const found = await place.read()
+    const failed = (why: string): Result<never, Failure> =>
+      fail({ reason: 'WriteFailed', message: `the settings of provider \`${object.name}\` could not be kept: ${why}` })
+    if (!found.ok) return failed(found.failure)
+    if (canonical(found.value.value ?? null) !== wanted) {
+      const written = await place.write({ name: object.name, type: object.type, params: object.params }, found.value.version)
+      if (!written.ok) return failed(written.failure === 'conflict' ? 'somebody else is writing them' : written.failure.message)
+    }
+    kept.set(object.uid, wanted)
+    return ok(undefined)
   }
 }

@@ -27,8 +27,7 @@ export interface SweepDeps {
 }
 
 export interface Sweep {
-  /** one provider object; another call while one runs does nothing */
-  provider(object: ProviderObject): Promise<void>
+  /** Every provider object; one that is still being swept is left out. */
   all(): Promise<void>
 }
 
@@ -74,7 +73,6 @@ export function createSweep(deps: SweepDeps): Sweep {
   }
 
   return {
-    provider,
     all: async () => void (await Promise.all([...deps.providers.values()].map(provider))),
   }
 }

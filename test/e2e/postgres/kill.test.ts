@@ -1,7 +1,6 @@
 // The operator is killed, or loses an answer, at every request to the API server and every query to PostgreSQL that issues, renews or ends,
 // before and after the other side acted. After a restart PostgreSQL is asked: no role without a live task, none with two.
 
-import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { eventually } from '../../support/cluster.ts'
 import { type RunningOperator, startOperator } from '../../support/operator.ts'
@@ -64,8 +63,7 @@ describe.each(faults)('$what $when', ({ when, what }) => {
     await drive(step, task, running)
     await eventually(() => expect(running.output()).toContain('fault '), { timeoutMs: 40_000 })
     if (what === 'SIGKILL') {
-      if (running.process.exitCode === null && running.process.signalCode === null) await once(running.process, 'exit')
-      expect(running.process.signalCode).toBe('SIGKILL')
+      expect(await running.died()).toBe('SIGKILL')
       await freeLease(scenario)
       operator = await runOperator({ preload, env: clock })
     }

@@ -1,7 +1,6 @@
 // The cases in which operators of this kind leave credentials alive: the source down while tasks are deleted, kills, orderly restarts, a
 // namespace deleted with its provider, Secrets deleted by hand, a namespace deleted while nobody runs. PostgreSQL is asked each time.
 
-import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { eventually } from '../../support/cluster.ts'
 import { type RunningOperator, startOperator } from '../../support/operator.ts'
@@ -36,6 +35,14 @@ const allActive = (n = count) => Promise.all(names(n).map((name) => database.act
 const remove = (n = count) => Promise.all(names(n).map((name) => scenario.remove('agenttasks', name)))
 const usernames = async (n = count) => (await allActive(n)).map(({ username }) => username)
 
+/** The roles of so many tasks, and no others, are alive. */
+async function begun(n = count): Promise<readonly string[]> {
+  await create(n)
+  const alive = await usernames(n)
+  await onlyAlive(database, ...alive)
+  return alive
+}
+
 async function none(what: string): Promise<void> {
   await onlyAlive(database)
   table.push(`${what.padEnd(50)}0`)
@@ -43,8 +50,7 @@ async function none(what: string): Promise<void> {
 
 test('the server is down while tasks are deleted', async () => {
   operator = await runOperator()
-  await create()
-  await onlyAlive(database, ...(await usernames()))
+  await begun()
   await database.server.down()
   await remove()
   await eventually(async () => expect((await scenario.kube.must('GET', scenario.path('agenttasks'))).items).toEqual([]))
@@ -62,7 +68,7 @@ test('the operator is killed while it issues, five times over', async () => {
     await operator.active()
     await new Promise((resolve) => setTimeout(resolve, after))
     operator.signal('SIGKILL')
-    if (operator.process.exitCode === null && operator.process.signalCode === null) await once(operator.process, 'exit')
+    await operator.died()
   }
   await freeLease(scenario)
   operator = await runOperator()
@@ -75,9 +81,7 @@ test('the operator is killed while it issues, five times over', async () => {
 
 test('an orderly restart issues nothing anew', async () => {
   operator = await runOperator()
-  await create()
-  const before = await usernames()
-  await onlyAlive(database, ...before)
+  const before = await begun()
   await operator.stop()
   operator = await runOperator()
   await new Promise((resolve) => setTimeout(resolve, 1000))
@@ -89,9 +93,7 @@ test('an orderly restart issues nothing anew', async () => {
 
 test('Secrets that are deleted by hand bring no second role, and none outlives its task', async () => {
   operator = await runOperator()
-  await create()
-  const before = await usernames()
-  await onlyAlive(database, ...before)
+  const before = await begun()
   for (const name of names()) await scenario.remove('secrets', `taskbound-${name}`)
   await new Promise((resolve) => setTimeout(resolve, 1000))
   await onlyAlive(database, ...before)
@@ -101,8 +103,7 @@ test('Secrets that are deleted by hand bring no second role, and none outlives i
 
 test('the provider is deleted together with the namespace', async () => {
   operator = await runOperator()
-  await create()
-  await onlyAlive(database, ...(await usernames()))
+  await begun()
   await scenario.kube.must('DELETE', `${api}/clustercredentialproviders/${database.name}`)
   await scenario.kube.must('DELETE', `/api/v1/namespaces/${scenario.namespace}`)
   await none('namespace and its provider deleted')
@@ -110,9 +111,7 @@ test('the provider is deleted together with the namespace', async () => {
 
 test('a namespace with 50 live tasks is deleted while nobody runs: it goes at once, and the roles after the start', async () => {
   operator = await runOperator()
-  await create(50)
-  const before = await usernames(50)
-  await onlyAlive(database, ...before)
+  await begun(50)
   await operator.stop()
   operator = undefined
   await scenario.kube.must('DELETE', `/api/v1/namespaces/${scenario.namespace}`)

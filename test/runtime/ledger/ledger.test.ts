@@ -76,6 +76,13 @@ describe('an intent', () => {
     expect((await w.ledger.intend(task, order, 3, providerObject())).ok).toBe(true)
   })
 
+  test('keeps the settings of its provider once, however many begin together', async () => {
+    const w = world()
+    const many = [1, 2, 3, 4, 5].map((attempt) => w.ledger.intend(task, order, attempt, providerObject()))
+    expect((await Promise.all(many)).every(({ ok: written }) => written)).toBe(true)
+    expect(w.kept()).toBe(1)
+  })
+
   test('is not written by who does not lead', async () => {
     const w = world({ leads: () => false })
     expect(await w.ledger.intend(task, order, 1, providerObject())).toMatchObject({ ok: false, failure: { reason: 'StaleView' } })

@@ -40,6 +40,7 @@ export function makeLedger(options: { readonly limit?: number; readonly leads?: 
   const leases = createStore<Lease>()
   const tasks = createStore<Task>()
   const providers = createStore<ProviderObject>()
+  let keptTimes = 0
   const documents = new Map<string, unknown>()
   const audit: AuditEntry[] = []
   const events: EventNote[] = []
@@ -114,6 +115,7 @@ export function makeLedger(options: { readonly limit?: number; readonly leads?: 
   const document = (name: string): Document => ({
     read: async () => ok({ value: documents.get(name), version: documents.has(name) ? '1' : undefined }),
     async write(value) {
+      keptTimes += 1
       documents.set(name, value)
       return ok(undefined)
     },
@@ -162,6 +164,7 @@ export function makeLedger(options: { readonly limit?: number; readonly leads?: 
     tasks,
     providers,
     documents,
+    kept: () => keptTimes,
     rows,
     audit,
     events,
