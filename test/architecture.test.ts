@@ -16,6 +16,7 @@ const layers: readonly (readonly string[])[] = [
   ['runtime'],
   ['http'],
   ['config'],
+  ['cli'],
   ['main.ts'],
 ]
 

@@ -198,6 +198,13 @@ export const options = {
     help: 'Requests to the API server at the same time; watches are not counted.',
     parse: integer(1, 1024),
   },
+  drainTimeout: {
+    flag: 'drain-timeout-seconds',
+    value: 'SECONDS',
+    fallback: '120',
+    help: 'How long the command `drain` waits until everything is taken back. The operator itself does not use it.',
+    parse: secondsWithin(1, 3600),
+  },
   logLevel: {
     flag: 'log-level',
     value: logLevels.join('|'),

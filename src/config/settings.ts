@@ -11,6 +11,8 @@ import { type ListenAddress, trustDomain } from './parsers.ts'
 import { collect, type Environment } from './sources.ts'
 
 export interface Settings {
+  /** what the process is to do: be the operator, or have the running one take everything back */
+  readonly command: 'run' | 'drain'
   /** which API server: the pod's own, or what kubeconfig files say (merged in this order) */
   readonly cluster:
     | { readonly kind: 'InCluster'; readonly server: string }
@@ -43,6 +45,8 @@ export interface Settings {
   /** the most open rows of one namespace at one provider */
   readonly ledgerLimit: number
   readonly inFlight: number
+  /** how long the command `drain` waits */
+  readonly drainTimeout: Duration
   readonly logLevel: LogLevel
   /** `undefined` means standard output */
   readonly auditFile: string | undefined
@@ -152,7 +156,8 @@ export function parseSettings(
   env: Environment = process.env,
   host: Host = thisHost(),
 ): Result<Settings, readonly string[]> {
-  const parsed = parseValues(argv, env)
+  const command = argv[0] === 'drain' ? 'drain' : 'run'
+  const parsed = parseValues(command === 'run' ? argv : argv.slice(1), env)
   if (!parsed.ok) return parsed
   const { values, from } = parsed.value
   const cluster = clusterOf(values, env, host)
@@ -168,6 +173,7 @@ export function parseSettings(
   const { namespace, serviceAccount } = values
   return ok(
     freeze<Settings>({
+      command,
       cluster,
       namespace,
       serviceAccount,
@@ -192,6 +198,7 @@ export function parseSettings(
       concurrency: values.concurrency,
       ledgerLimit: values.ledgerLimit,
       inFlight: values.inFlight,
+      drainTimeout: values.drainTimeout,
       logLevel: values.logLevel,
       auditFile: values.auditFile,
     }),
@@ -210,5 +217,5 @@ export function helpText(): string {
     const variables = [environmentName(key), ...also].join(', ')
     return `  --${flag} ${value}\n      ${help}\n      Variable: ${variables}. Default: ${fallback ?? derived}.\n`
   })
-  return `The Taskbound operator.\n\nA flag wins over its variable. An empty variable counts as not set.\n\n${entries.join('\n')}`
+  return `The Taskbound operator.\n\nWithout a command it runs. \`drain\` has the running one take everything back before it is removed, waits for that, and says what\nis left; it takes the same options.\n\nA flag wins over its variable. An empty variable counts as not set.\n\n${entries.join('\n')}`
 }

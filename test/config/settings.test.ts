@@ -21,6 +21,7 @@ function bad(argv: readonly string[] = [], env: Environment = {}): readonly stri
 
 test('outside a cluster nothing need be set: it acts as the ServiceAccount and listens on loopback only', () => {
   expect(good()).toEqual({
+    command: 'run',
     cluster: { kind: 'Kubeconfig', paths: ['/home/dev/.kube/config'] },
     namespace: 'taskbound-system',
     serviceAccount: 'taskbound',
@@ -45,6 +46,7 @@ test('outside a cluster nothing need be set: it acts as the ServiceAccount and l
     concurrency: 16,
     ledgerLimit: 1000,
     inFlight: 32,
+    drainTimeout: 120_000,
     logLevel: 'info',
     auditFile: undefined,
   })
