@@ -174,6 +174,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     journal: deps.journal,
     meter,
     log,
+    serves: (name) => deps.namespaces.length === 0 || deps.namespaces.includes(name),
     namespace,
     prefix: deps.handlePrefix,
     limit: deps.ledgerLimit,
