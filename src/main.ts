@@ -161,7 +161,7 @@ async function run(settings: Settings): Promise<void> {
   const certificate = await buildCertificate(settings, client)
   const issuer = await buildIssuer(settings, client, certificate, () => operator)
   const prefix = await findHandlePrefix(settings, client)
-  const wire = createWire()
+  const wire = createWire(settings.clusterNetworks)
   const passwords = must(await loadOrCreateDocument(createKeyStore(client, settings.namespace, names.passwordKey), passwordKey(entropy)))
   const postgres = createPostgresProvider({
     wire,
