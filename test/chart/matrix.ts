@@ -21,7 +21,6 @@ export const everything: Case = {
       ledgerLimit: 100_000,
       auditFile: '/audit/audit.log',
     },
-    starter: { enabled: true },
     replicaCount: 3,
     strategy: { rollingUpdate: { maxUnavailable: 1 } },
     extraEnv: [{ name: 'TZ', value: 'UTC' }],
@@ -84,6 +83,7 @@ export const cases: readonly Case[] = [
   {
     name: 'as little as possible',
     values: {
+      starter: { enabled: false },
       replicaCount: 1,
       rbac: { create: false, aggregateToView: false, aggregateToEdit: false, aggregateToAdmin: false },
       serviceAccount: { create: false, name: 'given' },

@@ -43,7 +43,7 @@ const unexplained = (objects: readonly object[], accepted: typeof always): reado
   findings(objects).filter((line) => !accepted.some(([finding]) => finding.test(line)))
 
 test('by default nothing is found that has no reason', () => {
-  expect(unexplained(helm.render({ starter: { enabled: true } }), [...always, ...hooks, ...off])).toEqual([])
+  expect(unexplained(helm.render(), [...always, ...hooks, ...off])).toEqual([])
 })
 
 test('nor with everything on, where the NetworkPolicy is there', () => {
@@ -51,7 +51,7 @@ test('nor with everything on, where the NetworkPolicy is there', () => {
 })
 
 test('no reason is given for what is not found', () => {
-  const all = cases.flatMap(({ values, release }) => findings(helm.render({ starter: { enabled: true }, ...values }, release)))
+  const all = cases.flatMap(({ values, release }) => findings(helm.render(values, release)))
   const idle = [...always, ...hooks, ...off].filter(([finding]) => !all.some((line) => finding.test(line)))
   expect(idle).toEqual([])
 })
