@@ -35,6 +35,10 @@ describe.each(cases)('$name', ({ values, release }) => {
     expect(helm3.render(values, release)).toEqual(objects)
   })
 
+  test('a second render is the same to the letter', () => {
+    expect(JSON.stringify(helm.render(values, release))).toBe(JSON.stringify(objects))
+  })
+
   test('no object is there twice, and each has its namespace and the labels of the release', () => {
     const keys = objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`)
     expect(keys.filter((key, i) => keys.indexOf(key) !== i)).toEqual([])
