@@ -15,6 +15,7 @@ import { createHttpServer } from './http/server.ts'
 import { generateKeyDocument } from './issuer/key-document.ts'
 import { loadOrCreate, loadOrCreateDocument } from './issuer/key-store.ts'
 import { createKeyring } from './issuer/keyring.ts'
+import { createLogins, loginIdentity } from './issuer/logins.ts'
 import { accessTokenClaims } from './issuer/profiles/access-token.ts'
 import { jwtSvidClaims } from './issuer/profiles/jwt-svid.ts'
 import { createStatusLists, defaultStatusListSettings } from './issuer/statuslist/statuslist.ts'
@@ -123,6 +124,9 @@ async function buildIssuer(
   const identity = { url: issuer.url, trustDomain: issuer.trustDomain }
   const make = () => generateKeyDocument(clock.now(), issuer.signingAlgorithm)
   const keyring = must(await createKeyring(must(await loadOrCreate(createKeyStore(client, namespace, names.keys), make))))
+  const makeLogin = () => generateKeyDocument(clock.now(), issuer.signingAlgorithm, ['Login'])
+  const loginStore = createKeyStore(client, namespace, names.loginKeys)
+  const loginKeyring = must(await createKeyring(must(await loadOrCreate(loginStore, makeLogin, ['Login']))))
   const host = new URL(issuer.url).hostname
   const leader = (): LeaderAddress | undefined => {
     const holder = operator()?.elector.holder()
@@ -147,7 +151,13 @@ async function buildIssuer(
   })
   const claims = { accessToken: accessTokenClaims, jwtSvid: jwtSvidClaims }
   const jwt = createJwtProvider({ signer: keyring, statuses: statusLists, claims, identity, entropy, listTtl: issuer.statusListTtl })
-  return { statusLists, jwt, routes: oidcRoutes({ identity, keyring: () => keyring, statuses: statusLists }) }
+  const logins = { identity: loginIdentity(identity), keyring: () => loginKeyring }
+  return {
+    statusLists,
+    jwt,
+    logins: createLogins({ signer: loginKeyring, identity, clock, entropy }),
+    routes: oidcRoutes({ identity, keyring: () => keyring, logins, statuses: statusLists }),
+  }
 }
 
 async function run(settings: Settings): Promise<void> {
