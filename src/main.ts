@@ -25,12 +25,15 @@ import { describeError, isAlreadyExists } from './kube/errors.ts'
 import { type KubeObject, pathOf } from './kube/objects.ts'
 import { seconds } from './lib/instant.ts'
 import { ok, type Result } from './lib/result.ts'
+import { createHttp } from './outbound/http.ts'
 import { createPolicyEngine } from './policy/engine.ts'
 import type { Log } from './ports/log.ts'
 import { createJwtProvider } from './providers/jwt/provider.ts'
 import { createPostgresProvider } from './providers/postgres/provider.ts'
 import { createWire } from './providers/postgres/wire.ts'
 import { createRegistry } from './providers/registry.ts'
+import { createWebhookProvider } from './providers/webhook/provider.ts'
+import { createWebhookWire } from './providers/webhook/wire.ts'
 import { createPasswords, passwordKey } from './runtime/ledger/passwords.ts'
 import { createOperator, type Operator } from './runtime/operator.ts'
 import { createSnapshot } from './runtime/snapshot.ts'
@@ -182,6 +185,9 @@ async function run(settings: Settings): Promise<void> {
     prefix,
   })
 
+  const http = createHttp(settings.clusterNetworks)
+  const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins: issuer.logins, clock, prefix })
+
   const tls = certificate === undefined ? {} : { tls: certificate.tls() }
   const issuerServer = createHttpServer({ name: 'issuer', ...at(settings.issuer.listen), routes: issuer.routes, log, ...tls })
   const issuerPort = await issuerServer.start()
@@ -195,7 +201,7 @@ async function run(settings: Settings): Promise<void> {
     meter: metrics,
     journal,
     engine: createPolicyEngine({ clock }),
-    registry: createRegistry([issuer.jwt, postgres]),
+    registry: createRegistry([issuer.jwt, postgres, webhook]),
     statusLists: issuer.statusLists,
     document: (name) => createDocument(client, settings.namespace, name),
     handlePrefix: prefix,
@@ -242,6 +248,7 @@ async function run(settings: Settings): Promise<void> {
   await started.stop()
   await Promise.all([issuerServer.stop(), healthServer.stop(), metricsServer.stop()])
   await wire.close()
+  http.close()
   await journal.flush()
   metrics.close()
   client.close()
