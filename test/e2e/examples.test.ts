@@ -16,7 +16,7 @@ const blocks = pages.flatMap((page) =>
   ]),
 )
 
-const namespaces = ['taskbound-quickstart', 'taskbound-postgresql']
+const namespaces = ['taskbound-quickstart', 'taskbound-postgresql', 'taskbound-webhook']
 let kube: KubeTestClient
 
 beforeAll(async () => {
