@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { parseAllDocuments } from 'yaml'
-import { connect, eventually, type KubeTestClient } from '../../support/cluster.ts'
+import { type ConnectOptions, connect, eventually, type KubeTestClient } from '../../support/cluster.ts'
 
 const root = resolve(import.meta.dirname, '../../..')
 
@@ -38,8 +38,10 @@ export interface Documented {
   as(namespace: string, serviceAccount: string, method: string, path: string): Promise<number>
   /** Waits for so many unfinished pods of a selector, and says in place of a kubelet how they went. Answers their names. */
   finish(namespace: string, selector: string, count?: number, phase?: 'Succeeded' | 'Failed'): Promise<readonly string[]>
-  /** Waits until `kubectl get agenttasks` prints what the page shows, but for times and generated names. */
+  /** Waits until the commands in the `console` blocks of a page print what it shows, but for times and generated names. */
   shows(page: string): Promise<void>
+  /** The same for the text of one block: a command after `$ `, and below it what it prints. */
+  prints(text: string, page: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -49,13 +51,19 @@ export async function blocksOf(page: string): Promise<readonly Block[]> {
   return [...text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(([, kind = '', body = '']) => ({ kind, text: body }))
 }
 
-/** @param tools further programs for the PATH, by name */
-export async function createDocumented(tools: Readonly<Record<string, string>> = {}): Promise<Documented> {
-  const kube = connect()
+export interface DocumentedOptions {
+  /** further programs for the PATH, by name */
+  readonly tools?: Readonly<Record<string, string>>
+  /** default: the cluster of the global set-up */
+  readonly access?: ConnectOptions
+}
+
+export async function createDocumented({ tools = {}, access = {} }: DocumentedOptions = {}): Promise<Documented> {
+  const kube = connect(access)
   const folder = await mkdtemp(join(tmpdir(), 'taskbound-documented-'))
   const bin = join(folder, 'bin')
   await mkdir(bin)
-  const kubectl = process.env['TASKBOUND_TEST_KUBECTL']
+  const kubectl = access.kubectl ?? process.env['TASKBOUND_TEST_KUBECTL']
   const named = { ...(kubectl?.startsWith('/') ? { kubectl } : {}), ...tools }
   for (const [name, file] of Object.entries(named)) await symlink(file, join(bin, name))
   const running: Program[] = []
@@ -77,6 +85,19 @@ export async function createDocumented(tools: Readonly<Record<string, string>> =
       spec: {},
     })
     return status.token
+  }
+
+  async function prints(text: string, page: string): Promise<void> {
+    const [command = '', ...lines] = text.split('\n')
+    const promised = rows(lines.join('\n')).join('\n')
+    await eventually(
+      async () => {
+        // a no is an answer too, as of `kubectl auth can-i`
+        const found = rows(await shell(`(${command.replace(/^\$ /, '')}) 2>&1 || true`)).join('\n')
+        if (found !== promised) throw new Error(`${page} shows\n${promised}\nand it is\n${found}`)
+      },
+      { timeoutMs: 30_000, everyMs: 200 },
+    )
   }
 
   return {
@@ -125,19 +146,9 @@ export async function createDocumented(tools: Readonly<Record<string, string>> =
     async shows(page) {
       const shown = (await blocksOf(page)).filter(({ kind }) => kind === 'console')
       if (shown.length === 0) throw new Error(`${page} shows nothing`)
-      for (const { text } of shown) {
-        const [command = '', ...lines] = text.split('\n')
-        const promised = rows(lines.join('\n'))
-        await eventually(
-          async () => {
-            const found = rows(await shell(command.replace(/^\$ /, '')))
-            if (found.join('\n') !== promised.join('\n'))
-              throw new Error(`${page} shows\n${promised.join('\n')}\nand it is\n${found.join('\n')}`)
-          },
-          { timeoutMs: 30_000, everyMs: 200 },
-        )
-      }
+      for (const { text } of shown) await prints(text, page)
     },
+    prints,
     async close() {
       await Promise.all(running.map((program) => program.kill()))
       await rm(folder, { recursive: true })
