@@ -13,7 +13,7 @@ import { type ConnectOptions, connect, eventually, type KubeTestClient } from '.
 const root = resolve(import.meta.dirname, '../../..')
 
 export interface Block {
-  /** what stands behind the three backticks: `sh`, `console`, `yaml` */
+  /** what stands behind the three backticks: `sh`, `console`, `yaml`, and maybe a word more that a test goes by */
   readonly kind: string
   readonly text: string
 }
@@ -48,7 +48,10 @@ export interface Documented {
 /** The blocks of a page, in order. */
 export async function blocksOf(page: string): Promise<readonly Block[]> {
   const text = await readFile(join(root, page), 'utf8')
-  return [...text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(([, kind = '', body = '']) => ({ kind, text: body }))
+  return [...text.matchAll(/^( *)```(.+)\n([\s\S]*?)^\1```$/gm)].map(([, indent = '', kind = '', body = '']) => ({
+    kind,
+    text: body.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+  }))
 }
 
 export interface DocumentedOptions {
