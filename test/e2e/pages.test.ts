@@ -19,6 +19,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md': 'make',
   'docs/tutorials/first-agent.md': 'tutorial.test.ts',
   'docs/operations/disaster.md': 'disaster.test.ts',
+  'docs/how-to/stop-an-agent.md': 'stop.test.ts',
   'docs/how-to/run-from-a-checkout.md': 'make demo does the same',
   'docs/explanation/ledger.md': 'postgres/leftovers.test.ts gives a row up',
   'charts/taskbound/README.md': 'installing does the same',
