@@ -91,7 +91,7 @@ export async function createDocumented({ tools = {}, access = {} }: DocumentedOp
   }
 
   async function prints(text: string, page: string): Promise<void> {
-    const [command = '', ...lines] = text.split('\n')
+    const [command = '', ...lines] = text.replaceAll(/\\\n */g, '').split('\n')
     const promised = rows(lines.join('\n')).join('\n')
     await eventually(
       async () => {
