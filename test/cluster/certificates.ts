@@ -37,11 +37,7 @@ const leaves = {
  * @param address where the API server is to be reached besides loopback
  * @param more further leaves by name
  */
-export async function makeCertificates(
-  folder: string,
-  address?: string,
-  more: Readonly<Record<string, Leaf>> = {},
-): Promise<Certificates> {
+export async function makeCertificates(folder: string, address?: string, more: Readonly<Record<string, Leaf>> = {}): Promise<Certificates> {
   const apiserver = { ...leaves.apiserver, names: [...leaves.apiserver.names, ...(address === undefined ? [] : [`IP:${address}`])] }
   const all: Readonly<Record<string, Leaf>> = { ...leaves, apiserver, ...more }
   const at = (name: string) => join(folder, name)

@@ -74,6 +74,7 @@ export const kubeletConfiguration = (folder: string, certs: string, port: number
     evictionHard: { 'nodefs.available': '0%', 'memory.available': '1Mi', 'imagefs.available': '0%' },
     // a disk of a development machine is fuller than that of a node; without it the kubelet removes images
     imageGCHighThresholdPercent: 100,
+    makeIPTablesUtilChains: false,
     containerRuntimeEndpoint: `unix://${folder}/containerd.sock`,
     address: nodeAddress,
     port,
@@ -131,4 +132,3 @@ export const dnsConfiguration = (kubeconfig: string): string => `.:53 {
   }
 }
 `
-

@@ -1,5 +1,5 @@
 // Makes the images of the test node, of what this machine and the checkout have: no registry is asked. Must not load or run one.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { must } from './host.ts'
@@ -16,7 +16,7 @@ export function makePause(folder: string, reference: string): Promise<string> {
 export async function makeBusybox(folder: string, reference: string, command: readonly string[] = ['/bin/sh']): Promise<string> {
   return inRootFolder(async (top) => {
     mkdirSync(join(top, 'bin'))
-    cpSync('/bin/busybox', join(top, 'bin/busybox'))
+    copyFileSync('/bin/busybox', join(top, 'bin/busybox'))
     for (const tool of (await must('/bin/busybox', ['--list'])).trim().split('\n')) {
       if (tool !== 'busybox') symlinkSync('busybox', join(top, 'bin', tool))
     }
@@ -30,23 +30,22 @@ export async function makeBusybox(folder: string, reference: string, command: re
  * A base as the project's Containerfile wants one, Node at /nodejs/bin/node and the libraries that it needs, and no shell.
  * @param files what it has besides, by path
  */
-export async function makeNodeImage(
-  file: string,
-  reference: string,
-  files: Readonly<Record<string, string>> = {},
-): Promise<void> {
+export async function makeNodeImage(file: string, reference: string, files: Readonly<Record<string, string>> = {}): Promise<void> {
   await inRootFolder(async (top) => {
     const node = realpathSync(join(root, 'node_modules/node/bin/node'))
     const copy = (from: string, to: string) => {
       mkdirSync(dirname(join(top, to)), { recursive: true })
-      cpSync(from, join(top, to), { dereference: true })
+      copyFileSync(from, join(top, to))
     }
     copy(node, '/nodejs/bin/node')
     // `libc.so.6 => /lib/.../libc.so.6 (0x...)`, and the loader alone by its path
     for (const [, path] of (await must('ldd', [node])).matchAll(/(\/\S+) \(0x/g)) copy(path as string, path as string)
     if (existsSync('/etc/ssl/certs/ca-certificates.crt')) copy('/etc/ssl/certs/ca-certificates.crt', '/etc/ssl/certs/ca-certificates.crt')
     mkdirSync(join(top, 'etc'), { recursive: true })
-    writeFileSync(join(top, 'etc/passwd'), 'root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n')
+    writeFileSync(
+      join(top, 'etc/passwd'),
+      'root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n',
+    )
     writeFileSync(join(top, 'etc/nsswitch.conf'), 'hosts: files dns\n')
     // the C library asks these for names; they are loaded, not linked
     const library = dirname((await must('ldd', [node])).match(/(\/\S+libc\.so\.6)/)?.[1] ?? '')
@@ -66,7 +65,7 @@ export async function buildOperator(folder: string, reference: string): Promise<
   const storage = ['--root', join(folder, 'storage'), '--runroot', join(folder, 'run'), '--storage-driver', 'vfs']
   mkdirSync(context)
   await must(process.execPath, [join(root, 'scripts/bundle.ts'), join(context, 'dist')])
-  for (const name of ['LICENSE', 'Containerfile', '.containerignore']) cpSync(join(root, name), join(context, name))
+  for (const name of ['LICENSE', 'Containerfile', '.containerignore']) copyFileSync(join(root, name), join(context, name))
   const file = join(folder, 'operator.tar')
   const build = ['bud', '--isolation', 'chroot', '--build-arg', `BASE=oci-archive:${base}`, '-t', reference, '.']
   await must('sh', ['-c', 'cd "$1" && shift && exec buildah "$@"', 'sh', context, ...storage, ...build])

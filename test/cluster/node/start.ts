@@ -22,19 +22,12 @@ import {
   proxyArgs,
   schedulerArgs,
 } from './configuration.ts'
+import { containersFolder, ctr, loadImage } from './containers.ts'
 import { makeBridge, must, nodeAddress, nodeFolder, requireHost } from './host.ts'
 import { makePause } from './images.ts'
 
 export interface Node {
   readonly cluster: Cluster
-  /** The address of the machine for pods, and of the node. */
-  readonly address: string
-  /** folder of the certificates, `ca.crt` and `ca.key` among them */
-  readonly certs: string
-  /** Makes an archive of an image known to the node. */
-  load(archive: string): Promise<void>
-  /** Process id on this machine of the first process of a pod's container. */
-  pidOf(namespace: string, pod: string, container: string): Promise<number>
   /** Ends everything and leaves nothing. */
   stop(): Promise<void>
 }
@@ -42,7 +35,7 @@ export interface Node {
 export async function startNode(): Promise<Node> {
   requireHost()
   const control = join(nodeFolder, 'control')
-  const folder = join(nodeFolder, 'node')
+  const folder = containersFolder
   for (const one of [control, folder]) {
     const running = await supervisorOf(one)
     if (running !== undefined) throw new Error(`a node runs on this machine already, and it holds one: process ${running}`)
@@ -77,16 +70,12 @@ export async function startNode(): Promise<Node> {
         key: pem(`${name}.key`),
       })
     const [scheduler, kubelet, proxy] = await Promise.all([identity('scheduler'), identity('kubelet'), identity('proxy')])
-    const ctr = (...args: string[]) => must('ctr', ['-a', join(folder, 'containerd.sock'), '-n', 'k8s.io', ...args])
 
     writeFileSync(join(folder, 'cni/10.conflist'), cniConfiguration(folder))
     writeFileSync(join(folder, 'containerd.toml'), containerdConfiguration(folder, await snapshotterFor(folder)))
     await supervisor.start('containerd', 'containerd', ['--config', join(folder, 'containerd.toml')])
     await untilUp(folder, supervisor, 'containerd', async () => (await ctr('version')) !== '')
-    const load = async (archive: string) => {
-      await ctr('images', 'import', archive)
-    }
-    await load(await makePause(folder, pauseImage))
+    await loadImage(await makePause(folder, pauseImage))
 
     writeFileSync(join(folder, 'kubelet.json'), kubeletConfiguration(folder, certs, await freePort()))
     await supervisor.start('kubelet', binaries.kubelet, kubeletArgs(folder, kubelet))
@@ -98,22 +87,7 @@ export async function startNode(): Promise<Node> {
       const { body } = await up.admin.request('GET', `/api/v1/nodes/${nodeName}`)
       return body.status.conditions.some((one: { type: string; status: string }) => one.type === 'Ready' && one.status === 'True')
     })
-    return {
-      cluster: up,
-      address: nodeAddress,
-      certs,
-      load,
-      async pidOf(namespace, pod, container) {
-        const { body } = await up.admin.request('GET', `/api/v1/namespaces/${namespace}/pods/${pod}`)
-        const statuses: readonly { name: string; containerID?: string }[] = body.status?.containerStatuses ?? []
-        const id = statuses.find(({ name }) => name === container)?.containerID?.replace('containerd://', '')
-        const line = (await ctr('tasks', 'ls')).split('\n').find((one) => id !== undefined && one.startsWith(id))
-        const pid = Number(line?.split(/\s+/)[1])
-        if (!(pid > 1)) throw new Error(`${namespace}/${pod} has no running container ${container}`)
-        return pid
-      },
-      stop,
-    }
+    return { cluster: up, stop }
   } catch (error) {
     await stop()
     throw error
@@ -125,7 +99,14 @@ async function snapshotterFor(folder: string): Promise<string> {
   const at = (name: string) => join(folder, 'overlay', name)
   for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(at(name), { recursive: true })
   try {
-    await must('mount', ['-t', 'overlay', 'overlay', '-o', `lowerdir=${at('lower')},upperdir=${at('upper')},workdir=${at('work')}`, at('merged')])
+    await must('mount', [
+      '-t',
+      'overlay',
+      'overlay',
+      '-o',
+      `lowerdir=${at('lower')},upperdir=${at('upper')},workdir=${at('work')}`,
+      at('merged'),
+    ])
     await must('umount', [at('merged')])
     return 'overlayfs'
   } catch {
