@@ -9,7 +9,7 @@ export const subnet = '10.88.0.0/24'
 /** Of the bridge, so of the node, its API server and its DNS. */
 export const nodeAddress = '10.88.0.1'
 
-/** Program or folder by the Debian package that has it: what `make node-packages` installs. */
+/** Program by the Debian package that has it: what `make node-packages` installs. */
 const needed: Readonly<Record<string, string>> = {
   '/usr/bin/containerd': 'containerd',
   '/usr/sbin/runc': 'runc',
@@ -19,6 +19,7 @@ const needed: Readonly<Record<string, string>> = {
   '/usr/bin/buildah': 'buildah',
   '/bin/busybox': 'busybox-static',
   '/usr/sbin/ip': 'iproute2',
+  '/usr/sbin/sysctl': 'procps',
 }
 
 /** Throws where no node can run, and says what is missing. */

@@ -20,8 +20,8 @@ export interface Sighting {
 export interface Answer {
   readonly at: number
   readonly digest: string
-  /** status of the resource server, or why there was none */
-  readonly said: number | string
+  /** `200`, or another status of the resource server and what it said, or why there was none */
+  readonly said: string
 }
 
 export interface Report {
@@ -85,8 +85,8 @@ async function use(target: string): Promise<never> {
       const reply = await fetch(target, { headers: { authorization: `Bearer ${found.token}` }, signal: AbortSignal.timeout(5_000) }).catch(
         (error: Error) => error,
       )
-      const said = reply instanceof Error ? reply.message : reply.status
-      if (!(reply instanceof Error)) await reply.text()
+      const text = reply instanceof Error ? `${reply.message}: ${reply.cause}` : await reply.text().catch((error: Error) => error.message)
+      const said = reply instanceof Error ? text : reply.status === 200 ? '200' : `${reply.status} ${text.trim()}`
       counts[said] = (counts[said] ?? 0) + 1
       const last = answers.at(-1)
       if (last?.said !== said || last.digest !== found.digest) answers.push({ at: Date.now(), digest: found.digest, said })

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { firstProcess } from '../../cluster/node/containers.ts'
+import { untilStamping } from '../../cluster/shared.ts'
 import { connect, eventually, type KubeTestClient, type Ran, run } from '../../support/cluster.ts'
 import { ensureHelm } from '../../tools/helm/build.ts'
 import { operatorImage } from './images.ts'
@@ -63,6 +64,7 @@ export async function createRelease(): Promise<Release> {
       const where = ['--namespace', namespace, '--create-namespace']
       await release.helm('upgrade', '--install', 'taskbound', 'charts/taskbound', ...where, ...imageValues, ...values)
       await must(`kubectl -n ${namespace} rollout status deployment/taskbound --timeout=120s`)
+      await untilStamping({ kubectl, kubeconfig: kube.kubeconfig }, join(root, 'crds'))
     },
     async remove() {
       if ((await kube.request('GET', `/api/v1/namespaces/${namespace}`)).status === 404) return
