@@ -2,6 +2,7 @@
 // know each other, and nothing here decides anything.
 
 import { isIP } from 'node:net'
+import { drain } from './cli/drain.ts'
 import { asksForHelp, helpText, parseSettings, type Settings } from './config/settings.ts'
 import { systemClock as clock, systemEntropy as entropy } from './config/system.ts'
 import { handlePrefix } from './core/lease.ts'
@@ -53,7 +54,7 @@ function must<T>(result: Result<T, string>): T {
   return result.value
 }
 
-async function buildClient(settings: Settings, metrics: Metrics): Promise<KubeClient> {
+async function buildClient(settings: Settings, metrics: Metrics | undefined): Promise<KubeClient> {
   const { cluster } = settings
   const server = cluster.kind === 'InCluster' ? new URL(cluster.server) : undefined
   const source =
@@ -65,7 +66,7 @@ async function buildClient(settings: Settings, metrics: Metrics): Promise<KubeCl
     userAgent: `taskbound/${version}`,
     clock,
     entropy,
-    meter: metrics,
+    ...(metrics === undefined ? {} : { meter: metrics }),
     inFlight: settings.inFlight,
     ...(settings.impersonate ? { impersonate: settings.operatorUser } : {}),
   })
@@ -160,7 +161,7 @@ async function run(settings: Settings): Promise<void> {
   const certificate = await buildCertificate(settings, client)
   const issuer = await buildIssuer(settings, client, certificate, () => operator)
   const prefix = await findHandlePrefix(settings, client)
-  const wire = createWire()
+  const wire = createWire(settings.clusterNetworks)
   const passwords = must(await loadOrCreateDocument(createKeyStore(client, settings.namespace, names.passwordKey), passwordKey(entropy)))
   const postgres = createPostgresProvider({
     wire,
@@ -238,6 +239,15 @@ async function run(settings: Settings): Promise<void> {
   logStream.flush()
 }
 
+async function runDrain(settings: Settings): Promise<void> {
+  const client = await buildClient(settings, undefined)
+  const print = (line: string): void => void process.stdout.write(`${line}\n`)
+  const { namespace, watchNamespaces, drainTimeout: timeout } = settings
+  const id = entropy.uuid()
+  process.exitCode = await drain({ client, clock, namespace, watchNamespaces, timeout, id, print })
+  client.close()
+}
+
 const hour = 3_600_000
 const at = ({ host, port }: Settings['healthListen']) => ({ ...(host === undefined ? {} : { host }), port })
 
@@ -258,7 +268,7 @@ async function start(): Promise<void> {
     process.exit(2)
   }
   try {
-    await run(settings.value)
+    await (settings.value.command === 'drain' ? runDrain : run)(settings.value)
   } catch (error) {
     // What else it may be is a bug, whose text could hold anything: only its name is told.
     const why = error instanceof CannotStart ? error.message : `unexpected ${error instanceof Error ? error.name : 'error'}`

@@ -12,10 +12,12 @@ const layers: readonly (readonly string[])[] = [
   ['api'],
   ['core'],
   ['ports'],
+  ['outbound'],
   ['policy', 'providers', 'issuer', 'kube', 'telemetry'],
   ['runtime'],
   ['http'],
   ['config'],
+  ['cli'],
   ['main.ts'],
 ]
 
@@ -30,7 +32,8 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'node:http2': ['kube'],
   'node:http': ['http'],
   'node:https': ['http'],
-  'node:net': ['http', 'kube', 'issuer', 'main.ts'],
+  'node:net': ['http', 'kube', 'issuer', 'outbound', 'config', 'main.ts'],
+  'node:dns': ['outbound'],
   'node:tls': ['http', 'kube', 'providers'],
   'node:fs': ['telemetry', 'config'],
   'node:fs/promises': ['kube'],

@@ -631,6 +631,10 @@ export interface ClusterCredentialProviderSpec {
    */
   readonly sensitivity: 'Public' | 'Internal' | 'Confidential' | 'Restricted'
   /**
+   * Networks in CIDR notation, or single addresses, that the operator may connect to for this provider although it would refuse: those of its own machine, of the link, and of the cluster (`--cluster-networks`). A source's host is resolved, and every address that comes out is looked at before one is connected to.
+   */
+  readonly allowedAddresses?: readonly string[]
+  /**
    * DNS names of the hosts where its credentials are meant to be used, for example `payroll-api.corp.example`. Policies read them.
    */
   readonly destinations?: readonly string[]

@@ -73,6 +73,8 @@ export const reasons = {
   ServiceAccountGone: "The Agent's ServiceAccount was deleted.",
   ServiceAccountReplaced: 'Another ServiceAccount took the name of the one that the task was bound to, or the Agent names another.',
   SuspendedByUser: '`spec.suspend` is true.',
+  Draining:
+    'An administrator has the operator take everything back before it is removed; it is decided afresh once an operator serves again.',
   Renewed: 'The credentials were renewed before they expired.',
   NotFinished: 'The task is not over.',
   // policies

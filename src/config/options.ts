@@ -9,6 +9,7 @@ import {
   listenAddress,
   listOf,
   matching,
+  network,
   type Parser,
   secondsWithin,
   subdomain,
@@ -156,6 +157,13 @@ export const options = {
     help: 'Namespaces whose tasks are served.',
     parse: listOf(dnsLabel),
   },
+  clusterNetworks: {
+    flag: 'cluster-networks',
+    value: 'CIDR,...',
+    derived: 'none but the address of the API server',
+    help: 'Networks of pods and Services: connected to only for providers that list them in `allowedAddresses`.',
+    parse: listOf(network),
+  },
   leaseDuration: {
     flag: 'lease-duration-seconds',
     value: 'SECONDS',
@@ -197,6 +205,13 @@ export const options = {
     fallback: '32',
     help: 'Requests to the API server at the same time; watches are not counted.',
     parse: integer(1, 1024),
+  },
+  drainTimeout: {
+    flag: 'drain-timeout-seconds',
+    value: 'SECONDS',
+    fallback: '120',
+    help: 'How long the command `drain` waits until everything is taken back. The operator itself does not use it.',
+    parse: secondsWithin(1, 3600),
   },
   logLevel: {
     flag: 'log-level',

@@ -1,6 +1,7 @@
 // The settings of one process: parsed once from flags and environment, checked against each other, frozen.
 // Only src/config reads flags and environment; every refusal says which one and what to write instead.
 
+import { isIP } from 'node:net'
 import { homedir, hostname } from 'node:os'
 import { delimiter, join } from 'node:path'
 import type { Duration } from '../lib/instant.ts'
@@ -11,6 +12,8 @@ import { type ListenAddress, trustDomain } from './parsers.ts'
 import { collect, type Environment } from './sources.ts'
 
 export interface Settings {
+  /** what the process is to do: be the operator, or have the running one take everything back */
+  readonly command: 'run' | 'drain'
   /** which API server: the pod's own, or what kubeconfig files say (merged in this order) */
   readonly cluster:
     | { readonly kind: 'InCluster'; readonly server: string }
@@ -38,11 +41,15 @@ export interface Settings {
   readonly maxActiveDeadline: Duration
   /** empty means all */
   readonly watchNamespaces: readonly string[]
+  /** networks of the cluster, and its API server: no provider's source is looked for there unless it says so */
+  readonly clusterNetworks: readonly string[]
   readonly election: { readonly leaseDuration: Duration; readonly renewDeadline: Duration; readonly retryPeriod: Duration }
   readonly concurrency: number
   /** the most open rows of one namespace at one provider */
   readonly ledgerLimit: number
   readonly inFlight: number
+  /** how long the command `drain` waits */
+  readonly drainTimeout: Duration
   readonly logLevel: LogLevel
   /** `undefined` means standard output */
   readonly auditFile: string | undefined
@@ -91,6 +98,12 @@ function clusterOf(values: Values, env: Environment, host: Host): Settings['clus
   if (name === undefined || name === '') return { kind: 'Kubeconfig', paths: [join(host.home, '.kube', 'config')] }
   const port = env.KUBERNETES_SERVICE_PORT || '443'
   return { kind: 'InCluster', server: `https://${name.includes(':') ? `[${name}]` : name}:${port}` }
+}
+
+/** Where pods reach the API server, if that is an address. */
+function apiServer(env: Environment): readonly string[] {
+  const name = env.KUBERNETES_SERVICE_HOST ?? ''
+  return isIP(name) === 0 ? [] : [name]
 }
 
 /** Host names as pods and machines have them, made into what a lease holder and an event may be called. */
@@ -152,7 +165,8 @@ export function parseSettings(
   env: Environment = process.env,
   host: Host = thisHost(),
 ): Result<Settings, readonly string[]> {
-  const parsed = parseValues(argv, env)
+  const command = argv[0] === 'drain' ? 'drain' : 'run'
+  const parsed = parseValues(command === 'run' ? argv : argv.slice(1), env)
   if (!parsed.ok) return parsed
   const { values, from } = parsed.value
   const cluster = clusterOf(values, env, host)
@@ -168,6 +182,7 @@ export function parseSettings(
   const { namespace, serviceAccount } = values
   return ok(
     freeze<Settings>({
+      command,
       cluster,
       namespace,
       serviceAccount,
@@ -188,10 +203,12 @@ export function parseSettings(
       policySettle: values.policySettle,
       maxActiveDeadline: values.maxActiveDeadline,
       watchNamespaces: values.watchNamespaces ?? [],
+      clusterNetworks: [...(values.clusterNetworks ?? []), ...apiServer(env)],
       election: { leaseDuration: values.leaseDuration, renewDeadline: values.renewDeadline, retryPeriod: values.retryPeriod },
       concurrency: values.concurrency,
       ledgerLimit: values.ledgerLimit,
       inFlight: values.inFlight,
+      drainTimeout: values.drainTimeout,
       logLevel: values.logLevel,
       auditFile: values.auditFile,
     }),
@@ -210,5 +227,5 @@ export function helpText(): string {
     const variables = [environmentName(key), ...also].join(', ')
     return `  --${flag} ${value}\n      ${help}\n      Variable: ${variables}. Default: ${fallback ?? derived}.\n`
   })
-  return `The Taskbound operator.\n\nA flag wins over its variable. An empty variable counts as not set.\n\n${entries.join('\n')}`
+  return `The Taskbound operator.\n\nWithout a command it runs. \`drain\` has the running one take everything back before it is removed, waits for that, and says what\nis left; it takes the same options.\n\nA flag wins over its variable. An empty variable counts as not set.\n\n${entries.join('\n')}`
 }

@@ -248,6 +248,8 @@ export interface Observed {
   readonly policyPending: boolean
   /** why nothing may be issued by this replica now (fences missing, stale view, not leading); endings go on */
   readonly hold: Failure | undefined
+  /** an administrator has everything taken back, so that the operator can be removed */
+  readonly draining: boolean
   /** why the requester is not known for certain, for the message of a denial */
   readonly requesterUnknown: string | undefined
   readonly limits: Limits

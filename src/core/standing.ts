@@ -21,7 +21,9 @@ export function stand(observed: Observed, judgement: Judgement, now: Instant): S
   )
 }
 
-function suspended({ task, agent }: Observed): Standing | undefined {
+function suspended({ task, agent, draining }: Observed): Standing | undefined {
+  if (draining)
+    return stopped('Suspended', 'Draining', 'the operator was told to take everything back before it is removed; it issues nothing')
   if (task.spec.suspend)
     return stopped('Suspended', 'SuspendedByUser', '`spec.suspend` is true; set it to false to have the task decided afresh')
   if (agent.state === 'present' && agent.suspended)

@@ -14,6 +14,7 @@ import { metadataListOnly, metadataOnly } from './patch.ts'
 export interface Source {
   readonly path: string
   readonly labelSelector: string | undefined
+  readonly fieldSelector?: string | undefined
   readonly metadataOnly: boolean
 }
 
@@ -57,7 +58,7 @@ async function onePass(deps: ListDeps, pageSize: number | undefined, sink: ListS
     const page = await client.request<ListBody>({
       method: 'GET',
       path: source.path,
-      query: { labelSelector: source.labelSelector, limit: pageSize, continue: token },
+      query: { labelSelector: source.labelSelector, fieldSelector: source.fieldSelector, limit: pageSize, continue: token },
       ...(source.metadataOnly ? { accept: metadataListOnly } : {}),
       timeout: pageLimit,
       signal,
@@ -86,6 +87,7 @@ export async function listAsStream(deps: ListDeps, idleTimeout: Duration, sink: 
       resourceVersionMatch: 'NotOlderThan',
       allowWatchBookmarks: true,
       labelSelector: source.labelSelector,
+      fieldSelector: source.fieldSelector,
       timeoutSeconds: 300,
     },
     ...(source.metadataOnly ? { accept: metadataOnly } : {}),

@@ -17,6 +17,7 @@ export interface ReflectorDeps<T> {
   /** without `namespaces`: the whole cluster in one list and one watch */
   readonly resource: Resource & { readonly namespaces?: readonly string[] }
   readonly labelSelector?: string
+  readonly fieldSelector?: string
   /** fetch nothing but metadata; `decode` is then given PartialObjectMetadata */
   readonly metadataOnly?: boolean
   /** What the store keeps of an object. Throwing or `undefined` makes it unreadable: it is counted and skipped. */
@@ -85,6 +86,7 @@ export function createReflector<T>(deps: ReflectorDeps<T>): Reflector {
       source: {
         path: pathOf(resource, { namespace: namespace === '' ? undefined : namespace }),
         labelSelector: deps.labelSelector,
+        fieldSelector: deps.fieldSelector,
         metadataOnly: deps.metadataOnly ?? false,
       },
       decode,

@@ -45,6 +45,7 @@ export async function watchFrom<T>(resourceVersion: string, deps: WatchDeps<T>):
       // varied, so that not all watches of all replicas come back at once
       timeoutSeconds: 300 + Math.floor(300 * deps.entropy.unit()),
       labelSelector: deps.source.labelSelector,
+      fieldSelector: deps.source.fieldSelector,
     },
     ...(deps.source.metadataOnly ? { accept: metadataOnly } : {}),
     idleTimeout: deps.idleTimeout,

@@ -44,6 +44,7 @@ export interface GatherDeps {
   /** the rows of the ledger that a task has to do with */
   readonly leases: (taskUid: Uid) => readonly LeaseFacts[]
   readonly hold: () => Failure | undefined
+  readonly draining: () => boolean
   readonly clock: Clock
   readonly meter: Pick<Meter, 'evaluation' | 'wouldBe'>
   readonly log: Pick<Log, 'info'>
@@ -74,6 +75,7 @@ export function createGather(deps: GatherDeps): Gather {
       policyChangedAt: deps.authorizer.changedAt(task.namespace),
       policyPending: deps.policyPending(task.namespace),
       hold: deps.hold(),
+      draining: deps.draining(),
       requesterUnknown: asked.why,
       limits: deps.limits,
     }

@@ -23,6 +23,7 @@ import { createApply } from './apply.ts'
 import { createChores } from './chores.ts'
 import { createDeparted } from './departed.ts'
 import { createDoubt } from './doubt.ts'
+import { createDrain, type Drain } from './drain.ts'
 import { createWriteStatus } from './effects/status.ts'
 import { createTakeBack } from './effects/takeback.ts'
 import { createFences } from './fences.ts'
@@ -74,6 +75,7 @@ export interface Operator {
   readonly queue: Queue
   readonly elector: Elector
   readonly ledger: Pick<Ledger, 'rows'>
+  readonly drain: Pick<Drain, 'draining'>
   start(): void
   stop(): Promise<void>
   /** whether this replica leads and has taken over */
@@ -125,6 +127,8 @@ export function createOperator(deps: OperatorDeps): Operator {
     log,
     changed: () => triggers.everything('resync'),
   })
+  const changed = (): void => triggers.everything('end')
+  const drain = createDrain({ ...deps, watching, departed, leads, changed, namespace, replica: deps.election.identity })
   const policyKinds: readonly PolicyKind[] = [
     policyKind('Cluster', watching.clusterPolicies),
     policyKind('Namespace', watching.namespacePolicies),
@@ -170,6 +174,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     journal: deps.journal,
     meter,
     log,
+    serves: (name) => deps.namespaces.length === 0 || deps.namespaces.includes(name),
     namespace,
     prefix: deps.handlePrefix,
     limit: deps.ledgerLimit,
@@ -188,6 +193,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       isAgent: (namespace, account) => agentsByAccount(`${namespace}/${account}`).size > 0,
     }),
     hold,
+    draining: drain.draining,
     clock,
     meter,
     log,
@@ -211,7 +217,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       writeStatus,
       ledger,
       health,
-      bulkhead: createBulkhead(Math.max(1, Math.floor(deps.concurrency / 2)), bulkheadPatience),
+      bulkhead: createBulkhead(Math.max(1, Math.floor(deps.concurrency / 2))),
       handlePrefix: deps.handlePrefix,
     }),
     writeStatus,
@@ -273,12 +279,14 @@ export function createOperator(deps: OperatorDeps): Operator {
     queue,
     elector,
     ledger,
+    drain,
     active: leads,
     start() {
       watching.start()
       void queue.run(work)
       chores.start()
       ledger.start()
+      drain.start()
       retiring = setInterval(() => void statusLists.retire(), 60_000)
       void watching.waitSynced().then((synced) => {
         if (synced) elector.start()
@@ -286,6 +294,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     },
     async stop() {
       clearInterval(retiring)
+      drain.stop()
       takeover.lost()
       await Promise.all([queue.shutdown('drop'), choreQueue.shutdown('drop'), ledger.stop()])
       deadlines.stop()
@@ -303,9 +312,6 @@ export function createOperator(deps: OperatorDeps): Operator {
     },
   }
 }
-
-/** How long an issue waits for room at its provider before it is put back. */
-const bulkheadPatience = 50
 
 function policyKind(scope: PolicyKind['scope'], watched: Watching['clusterPolicies']): PolicyKind {
   return { scope, resource: watched.resource, store: watched.store, absorb: (object) => void watched.reflector.absorb(object) }

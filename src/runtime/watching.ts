@@ -12,6 +12,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
+import { type Mode, modeName, readMode } from './drain.ts'
 import type { AdmissionObject } from './fences.ts'
 import { leasesResource, readLease } from './ledger/rows.ts'
 import {
@@ -65,6 +66,8 @@ export interface Watching {
   readonly leases: Watched<Lease>
   readonly admissionPolicies: Watched<AdmissionObject>
   readonly admissionBindings: Watched<AdmissionObject>
+  /** the object by which an administrator has everything ended */
+  readonly mode: Watched<Mode>
   /** Watches one more workload kind, from now on. */
   workload(resource: Resource): Watched<Workload>
   all(): readonly Watched<unknown>[]
@@ -98,6 +101,7 @@ export function createWatching(deps: WatchingDeps): Watching {
       readonly clusterScoped?: boolean
       readonly metadataOnly?: boolean
       readonly labelSelector?: string
+      readonly fieldSelector?: string
       /** instead of the namespaces that are watched */
       readonly namespaces?: readonly string[]
       /** every decision depends on it */
@@ -149,6 +153,7 @@ export function createWatching(deps: WatchingDeps): Watching {
     leases: watch(leasesResource, readLease, { namespaces: [deps.ownNamespace] }),
     admissionPolicies: watch(admission('validatingadmissionpolicies'), readAdmission, bound),
     admissionBindings: watch(admission('validatingadmissionpolicybindings'), readAdmission, bound),
+    mode: watch(core('configmaps'), readMode, { namespaces: [deps.ownNamespace], fieldSelector: `metadata.name=${modeName}` }),
     // somebody may name a kind that cannot be listed: only the tasks that name it wait for it
     workload: (resource) => watch(resource, readOther, { vital: false }),
     all: () => watched,

@@ -85,7 +85,7 @@ test('`helm test` finds the keys of an issuer whose URL is another one and has a
 
 test('the starter makes what is not there, leaves what is, and waits for an API server that does not know the kind yet', async () => {
   const objects = helm.render({ starter: { enabled: true } })
-  const job = only(objects, 'Job')
+  const job = only(objects, 'Job', 'taskbound-starter')
   expect(job.metadata.annotations).toMatchObject({ 'helm.sh/hook': 'post-install' })
   const made: unknown[] = []
   const replies = [404, 201, 409]
@@ -109,7 +109,7 @@ test('the starter may create what it makes and nothing else, and its policy is v
   expect(only(objects, 'ClusterRole', 'taskbound-starter').rules).toEqual([
     { apiGroups: ['taskbound.dev'], resources: ['clustercredentialproviders', 'clusteragentpolicies'], verbs: ['create'] },
   ])
-  const [{ env }] = only(objects, 'Job').spec.template.spec.containers as readonly [Container]
+  const [{ env }] = only(objects, 'Job', 'taskbound-starter').spec.template.spec.containers as readonly [Container]
   const [, policy] = JSON.parse(env.find(({ name }) => name === 'OBJECTS')?.value ?? '')
   const cedar = createCedar()
   const schema = cedar.schemaToJson(schemaText)

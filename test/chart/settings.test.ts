@@ -24,6 +24,7 @@ const byTemplate: readonly OptionKey[] = [
   'healthListen',
   'metricsListen',
   'watchNamespaces',
+  'drainTimeout',
 ]
 /** Of no use in a pod. */
 const never: readonly OptionKey[] = ['kubeconfig', 'impersonate']
@@ -108,4 +109,23 @@ test('the bounds that the schema checks are those of the parser', () => {
     if (bound.minimum !== undefined) expect([flag, takes(bound.minimum), takes(bound.minimum - 1)]).toEqual([flag, true, false])
     if (bound.maximum !== undefined) expect([flag, takes(bound.maximum), takes(bound.maximum + 1)]).toEqual([flag, true, false])
   }
+})
+
+test('the drain is told where the operator is, which namespaces it serves, and how long to wait', () => {
+  const values = { watchNamespaces: ['a', 'b'], drain: { timeoutSeconds: 77 } }
+  const { containers, serviceAccountName } = only(helm.render(values, { namespace: 'ns' }), 'Job', 'taskbound-drain').spec.template.spec
+  const [{ args, env }] = containers as readonly [
+    { args: readonly string[]; env: readonly { name: string; value?: string; valueFrom?: unknown }[] },
+  ]
+  const given = Object.fromEntries(env.map(({ name, value }) => [name, value ?? 'ns']))
+  const parsed = parseSettings(args.slice(1), { ...given, KUBERNETES_SERVICE_HOST: '10.0.0.1' }, { name: 'host', pid: 1, home: '/' })
+  if (!parsed.ok) throw new Error(parsed.failure.join('\n'))
+  expect(parsed.value).toMatchObject({
+    command: 'drain',
+    namespace: 'ns',
+    operatorUser: `system:serviceaccount:ns:${serviceAccountName}`,
+    watchNamespaces: ['a', 'b'],
+    drainTimeout: 77_000,
+    impersonate: false,
+  })
 })

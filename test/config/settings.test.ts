@@ -21,6 +21,7 @@ function bad(argv: readonly string[] = [], env: Environment = {}): readonly stri
 
 test('outside a cluster nothing need be set: it acts as the ServiceAccount and listens on loopback only', () => {
   expect(good()).toEqual({
+    command: 'run',
     cluster: { kind: 'Kubeconfig', paths: ['/home/dev/.kube/config'] },
     namespace: 'taskbound-system',
     serviceAccount: 'taskbound',
@@ -45,6 +46,8 @@ test('outside a cluster nothing need be set: it acts as the ServiceAccount and l
     concurrency: 16,
     ledgerLimit: 1000,
     inFlight: 32,
+    drainTimeout: 120_000,
+    clusterNetworks: [],
     logLevel: 'info',
     auditFile: undefined,
   })
@@ -56,6 +59,7 @@ test('in a pod it takes the pod as it is', () => {
     cluster: { kind: 'InCluster', server: 'https://10.0.0.1:6443' },
     namespace: 'tb',
     impersonate: false,
+    clusterNetworks: ['10.0.0.1'],
     replica: 'taskbound-abc-1',
     issuer: { url: 'https://taskbound-issuer.tb.svc', listen: { host: undefined, port: 8443 }, advertiseAddress: '10.1.2.3' },
     healthListen: { host: undefined, port: 8081 },
@@ -96,6 +100,9 @@ describe('a setting is read', () => {
     ['policySettle', ['--policy-settle-seconds=0'], {}, seconds(0)],
     ['maxActiveDeadline', [], { TASKBOUND_MAX_ACTIVE_DEADLINE_SECONDS: '600' }, seconds(600)],
     ['watchNamespaces', ['--watch-namespaces=a, b', '--watch-namespaces=c,a'], {}, ['a', 'b', 'c']],
+    ['clusterNetworks', ['--cluster-networks=10.96.0.0/12,fd00::/8'], {}, ['10.96.0.0/12', 'fd00::/8']],
+    ['drainTimeout', ['--drain-timeout-seconds=9'], {}, seconds(9)],
+    ['command', ['drain', '--namespace=a'], {}, 'drain'],
     ['election.leaseDuration', ['--lease-duration-seconds=60'], {}, seconds(60)],
     ['election.renewDeadline', ['--renew-deadline-seconds=14'], {}, seconds(14)],
     ['election.retryPeriod', ['--retry-period-seconds=5'], {}, seconds(5)],
@@ -145,6 +152,8 @@ describe('a mistake is refused with what to do', () => {
     [['--concurrency=0'], {}, /whole number from 1 to 1024/],
     [['--concurrency=1e1'], {}, /whole number/],
     [['--watch-namespaces=a,,b'], {}, /each value between commas must be a DNS label/],
+    [['--cluster-networks=10.96.0.0/33'], {}, /each value between commas must be a network such as/],
+    [['--namespace=a', 'drain'], {}, /^`drain` is no option/],
     [['--renew-deadline-seconds=15'], {}, /`--renew-deadline-seconds` must be less than `--lease-duration-seconds`/],
     [[], { TASKBOUND_RETRY_PERIOD_SECONDS: '6' }, /`TASKBOUND_RETRY_PERIOD_SECONDS` must be at most half of `--renew-deadline-seconds`/],
     [['--metrics-listen=:8081'], {}, /`--metrics-listen` has the port of `--health-listen`, 8081; give each its own/],

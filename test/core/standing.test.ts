@@ -41,6 +41,12 @@ describe('where a task stands', () => {
     expect(look(observed)).toMatchObject({ kind: 'stopped', word: 'Suspended' })
   })
 
+  test('a drain stops everything, also what nobody could judge, and ends nothing for good', () => {
+    const observed = withRecord(live(), { draining: true, namespace: 'unknown', credentials: answered('forbid') })
+    expect(look(observed)).toMatchObject({ kind: 'stopped', word: 'Suspended', reason: 'Draining' })
+    expect(look(withRecord(live(), { draining: true, namespace: 'terminating' })).kind).toBe('ended')
+  })
+
   test.each<readonly [string, Partial<Observed>, string]>([
     ['namespace', { namespace: 'unknown' }, 'StaleView'],
     ['agent', { agent: { state: 'unknown' } }, 'StaleView'],

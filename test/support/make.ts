@@ -140,6 +140,7 @@ export function makeObserved({ task, ...over }: Partial<Omit<Observed, 'task'>> 
     policyChangedAt: time(-3600),
     policyPending: false,
     hold: undefined,
+    draining: false,
     requesterUnknown: undefined,
     limits: { maxActiveDeadline: seconds(86_400), policySettle: seconds(5), rejudge: seconds(60) },
     ...over,

@@ -3,7 +3,10 @@
 /** Runs `call` when there is room for this provider; `undefined` where there was none in time. */
 export type Bulkhead = <T>(provider: string, call: () => Promise<T>) => Promise<T | undefined>
 
-export function createBulkhead(width: number, patienceMs: number): Bulkhead {
+/** How long an issue waits for room at its provider before it is put back. */
+const patienceMs = 50
+
+export function createBulkhead(width: number): Bulkhead {
   const inside = new Map<string, number>()
   const waiting = new Map<string, ((enters: boolean) => void)[]>()
 

@@ -33,6 +33,8 @@ export interface CollectDeps {
   readonly namespace: string
   /** whether a pass has decided that it dies */
   readonly doomed: (handle: string) => boolean
+  /** whether tasks of this namespace are served: one that was taken off the list has nobody else who would end what it has */
+  readonly serves: (namespace: string) => boolean
   /** whether this task was seen to go */
   readonly seenToGo: (uid: string) => boolean
   readonly tell: Told
@@ -67,7 +69,7 @@ export function createCollect(deps: CollectDeps): Collect {
   function owner({ task }: Lease): Owner {
     const shown = deps.tasks.get(task.key)
     if (shown?.uid === task.uid) return { state: 'present', task: shown }
-    return deps.seenToGo(task.uid) ? { state: 'gone' } : { state: 'unknown' }
+    return deps.seenToGo(task.uid) || !deps.serves(task.namespace) ? { state: 'gone' } : { state: 'unknown' }
   }
 
   async function ask({ task }: Lease): Promise<Owner['state']> {

@@ -49,6 +49,8 @@ export interface LedgerDeps {
   readonly journal: Journal
   readonly meter: Pick<Meter, 'revoked'>
   readonly log: Log
+  /** whether tasks of a namespace are served by this installation */
+  readonly serves: (namespace: string) => boolean
   readonly namespace: string
   readonly prefix: string
   readonly limit: number

@@ -74,6 +74,7 @@ export async function createDatabase(
     spec: {
       type: 'postgres',
       namespaces: { matchLabels: { 'test.taskbound.dev/scenario': scenario.name } },
+      allowedAddresses: ['127.0.0.0/8', '::1'],
       postgres: {
         host: 'localhost',
         port,

@@ -167,6 +167,13 @@ describe('a row', () => {
     expect(w.calls).not.toContain('GET task')
   })
 
+  test('of a namespace that was taken off the list is revoked: its tasks can be neither seen nor asked for', async () => {
+    const w = world({ serves: (name) => name !== task.namespace })
+    await w.ledger.intend(task, order, 1, providerObject())
+    await eventually(() => expect(w.state(handle())).toBe('Revoked'))
+    expect(w.calls).not.toContain('GET task')
+  })
+
   test.each([
     ['nobody answers', { state: 'unknown' }, 'Intended'],
     ['it is there', { state: 'present', uid: task.uid }, 'Intended'],

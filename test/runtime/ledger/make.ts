@@ -33,7 +33,9 @@ export const failed = (message: string): Result<never, Failure> => fail({ reason
 type Body = { metadata: Record<string, unknown>; spec: unknown; status?: Record<string, unknown> }
 const http = (status: number, reason: string): ApiError => ({ kind: 'http', status, reason, message: reason }) as ApiError
 
-export function makeLedger(options: { readonly limit?: number; readonly leads?: () => boolean } = {}) {
+export function makeLedger(
+  options: { readonly limit?: number; readonly leads?: () => boolean; readonly serves?: (namespace: string) => boolean } = {},
+) {
   let version = 1
   const clock = { wall: t0 as number, mono: 1_000 }
   const rows = new Map<string, KubeObject>()
@@ -152,6 +154,7 @@ export function makeLedger(options: { readonly limit?: number; readonly leads?: 
     journal: { audit: (entry) => void audit.push(entry), event: (note) => void events.push(note) },
     meter: { revoked: (_provider: string, _overrun: Duration) => undefined },
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
+    serves: options.serves ?? (() => true),
     namespace,
     prefix,
     limit: options.limit ?? 1000,

@@ -213,6 +213,7 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
       policyChangedAt,
       policyPending: false,
       hold: replica.leads() ? undefined : { reason: 'StaleView', message: 'this replica does not lead' },
+      draining: false,
       requesterUnknown: undefined,
       limits: { maxActiveDeadline: seconds(86_400), policySettle: seconds(5), rejudge: seconds(60) },
     }
