@@ -77,6 +77,7 @@ export async function startResourceServer(scenario: Scenario): Promise<string> {
     metadata: { name: 'resource-server' },
     spec: {
       automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 1,
       containers: [
         {
           name: 'server',

@@ -69,7 +69,7 @@ export async function createRelease(): Promise<Release> {
     async remove() {
       if ((await kube.request('GET', `/api/v1/namespaces/${namespace}`)).status === 404) return
       await shell(`helm uninstall taskbound --namespace ${namespace} --wait`)
-      for (const command of commandsOf('docs/operations/uninstall.md', '## 3. Remove everything')) await must(command)
+      for (const command of commandsOf('docs/operations/uninstall.md', '## Remove everything')) await must(command)
     },
     async pods() {
       const { items } = await kube.must('GET', `/api/v1/namespaces/${namespace}/pods?labelSelector=app.kubernetes.io/name%3Dtaskbound`)
@@ -116,7 +116,7 @@ interface PodObject {
 
 /** The commands of the first `sh` block below a heading of a page, those of several lines as one. */
 export function commandsOf(page: string, heading: string): readonly string[] {
-  const text = readFileSync(join(root, page), 'utf8')
+  const text = `\n${readFileSync(join(root, page), 'utf8')}`
   const below = text.slice(text.indexOf(`\n${heading}\n`) + 1)
   const block = /^```sh\n([\s\S]*?)^```/m.exec(below)?.[1]
   if (!text.includes(`\n${heading}\n`) || block === undefined) throw new Error(`${page} has no commands below \`${heading}\``)
