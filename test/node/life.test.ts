@@ -1,11 +1,12 @@
-// What an agent's running pod sees of its credential's life: renewals while the operator is upgraded, and nothing of a later task of the same
-// name. The kubelet refreshes mounted Secrets in its own time, which is measured.
+// What an agent's running pod sees of its credential's life: renewals, which the kubelet brings in its own time, and nothing of a later task of
+// the same name. The operator is upgraded and a namespace is deleted while it waits.
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createScenario, judge, type Scenario } from '../e2e/support/scenario.ts'
 import { eventually } from '../support/cluster.ts'
 import type { Sighting } from './agent/agent.ts'
 import { type AgentPod, agentOf, agentPod, startAgent, startResourceServer } from './support/agents.ts'
+import { deleteCrowd } from './support/crowd.ts'
 import { createRelease, issuer, type Release } from './support/release.ts'
 
 const agents = 6
@@ -96,6 +97,11 @@ describe('a task that is made again while a pod of the former one runs', () => {
     await scenario.secretGone(task)
   }, 180_000)
 })
+
+test('a namespace with fifty live tasks is deleted, and nothing of it stays alive', async () => {
+  const took = await deleteCrowd(release, 50, 10)
+  console.log(`fifty tasks, ten with pods: the namespace was gone after ${(took / 1000).toFixed(1)} s`)
+}, 240_000)
 
 test('an upgrade interrupts no live task', async () => {
   const attempts = async () =>
