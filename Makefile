@@ -4,8 +4,9 @@ SHELL := bash
 # The devDependency `node` carries the Node version that everything here runs on, whatever the machine has.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 RESULTS := .cache/results
+NODE_PACKAGES := containerd runc containernetworking-plugins nftables iptables iproute2 procps buildah busybox-static
 
-.PHONY: help demo test check unit e2e generate cluster cluster-down bench bench-database bundle clean setup
+.PHONY: help demo test check unit e2e test-node node-packages generate cluster cluster-down bench bench-database bundle clean setup
 .NOTPARALLEL:
 
 help: ## this list
@@ -34,6 +35,14 @@ unit: setup ## tests that need Node, and Go or a helm
 e2e: setup ## tests against a real API server
 	@mkdir -p $(RESULTS)
 	@npm run -s e2e -- --json --outputFile=$(RESULTS)/e2e.json
+
+test-node: setup ## tests on a whole node, with the chart installed by helm: needs root and what `make node-packages` installs
+	@mkdir -p $(RESULTS)
+	@npm run -s node -- --json --outputFile=$(RESULTS)/node.json
+
+node-packages: ## installs what a node is made of, as root, from Debian
+	@export DEBIAN_FRONTEND=noninteractive; install='apt-get install -y -q --no-install-recommends $(NODE_PACKAGES)'; \
+	$$install || { apt-get update -q && $$install; }
 
 generate: setup ## writes everything that is generated again
 	@npm run -s generate
