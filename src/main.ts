@@ -11,6 +11,7 @@ import { healthRoutes } from './http/health.ts'
 import { metricsRoute } from './http/metrics.ts'
 import { createLeaderClient, type LeaderAddress } from './http/oidc/leader.ts'
 import { oidcRoutes } from './http/oidc/routes.ts'
+import type { Route } from './http/route.ts'
 import { createHttpServer } from './http/server.ts'
 import { generateKeyDocument } from './issuer/key-document.ts'
 import { loadOrCreate, loadOrCreateDocument } from './issuer/key-store.ts'
@@ -35,12 +36,17 @@ import { createOperator, type Operator } from './runtime/operator.ts'
 import { createSnapshot } from './runtime/snapshot.ts'
 import { createDocument, createKeyStore, createListStore, createLoginReader, names, publish } from './runtime/storage.ts'
 import { createAudit, openAuditFile } from './telemetry/audit.ts'
+import { createCredentialMetrics } from './telemetry/credentials.ts'
 import { createEvents } from './telemetry/events.ts'
 import { createJournal } from './telemetry/journal.ts'
 import { createLog, openLogStream } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import type { Snapshot } from './telemetry/snapshot.ts'
 
 const version = '0.1.0'
+/** Put in place of the name when the bundle is made; a run from a checkout has none. */
+declare const taskboundRevision: string | undefined
+const revision = typeof taskboundRevision === 'string' ? taskboundRevision : 'unknown'
 /** On the KubeLease: where the other replicas find the leader's issuer. */
 const addressAnnotation = 'taskbound.dev/issuer-address'
 
@@ -155,7 +161,8 @@ async function run(settings: Settings): Promise<void> {
   const base = { replica: settings.replica, version }
   const log = createLog({ level: settings.logLevel, clock, base, stream: logStream, safeErrors: [CannotStart] })
   let operator: Operator | undefined
-  const metrics = createMetrics({ clock, version, revision: 'unknown', snapshot: createSnapshot(() => operator, clock) })
+  const snapshot = createSnapshot(() => operator, clock)
+  const metrics = createMetrics({ clock, version, revision, snapshot })
   const client = await buildClient(settings, metrics)
   const journal = buildJournal(settings, client, metrics, log)
   const certificate = await buildCertificate(settings, client)
@@ -208,9 +215,9 @@ async function run(settings: Settings): Promise<void> {
     { progress: problem('progress'), policy: problem('policy') },
     { sync: problem('sync'), policy: problem('policy') },
   )
-  const scrape = async () => ({ contentType: metrics.contentType, text: await metrics.scrape() })
   const healthServer = createHttpServer({ name: 'health', ...at(settings.healthListen), routes: health, log })
-  const metricsServer = createHttpServer({ name: 'metrics', ...at(settings.metricsListen), routes: [metricsRoute(scrape)], log })
+  const routes = [metricsRoute('/metrics', scraping(metrics)), ...credentialRoutes(settings, snapshot)]
+  const metricsServer = createHttpServer({ name: 'metrics', ...at(settings.metricsListen), routes, log })
   const renewal = setInterval(() => {
     const renewed = certificate?.renew()
     if (renewed !== undefined) issuerServer.reload(renewed)
@@ -237,6 +244,15 @@ async function run(settings: Settings): Promise<void> {
   client.close()
   log.info('stopped')
   logStream.flush()
+}
+
+const scraping = (metrics: Pick<Metrics, 'contentType' | 'scrape'>) => async () => ({
+  contentType: metrics.contentType,
+  text: await metrics.scrape(),
+})
+
+function credentialRoutes({ metricsPerCredential: mode }: Settings, snapshot: Snapshot): readonly Route[] {
+  return mode === 'off' ? [] : [metricsRoute('/metrics/credentials', scraping(createCredentialMetrics(mode, snapshot)))]
 }
 
 async function runDrain(settings: Settings): Promise<void> {

@@ -121,6 +121,13 @@ export const options = {
     help: 'Where /metrics is served.',
     parse: listenAddress,
   },
+  metricsPerCredential: {
+    flag: 'metrics-per-credential',
+    value: 'top|all|off',
+    fallback: 'top',
+    help: 'Single credentials at /metrics/credentials: the 100 that die soonest, all up to 10000, or none; what is revoked late is in both.',
+    parse: choice('top', 'all', 'off'),
+  },
   signingAlgorithm: {
     flag: 'signing-algorithm',
     value: 'ES256|RS256',

@@ -36,6 +36,7 @@ export interface Settings {
   }
   readonly healthListen: ListenAddress
   readonly metricsListen: ListenAddress
+  readonly metricsPerCredential: 'top' | 'all' | 'off'
   readonly policySettle: Duration
   readonly maxActiveDeadline: Duration
   /** empty means all */
@@ -191,6 +192,7 @@ export function parseSettings(
       },
       healthListen: listeners.healthListen,
       metricsListen: listeners.metricsListen,
+      metricsPerCredential: values.metricsPerCredential,
       policySettle: values.policySettle,
       maxActiveDeadline: values.maxActiveDeadline,
       watchNamespaces: values.watchNamespaces ?? [],

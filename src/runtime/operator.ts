@@ -19,6 +19,7 @@ import type { Journal } from '../ports/journal.ts'
 import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
 import type { Registry } from '../providers/registry.ts'
+import { type Hold, holds } from '../telemetry/snapshot.ts'
 import { createApply } from './apply.ts'
 import { createChores } from './chores.ts'
 import { createDeparted } from './departed.ts'
@@ -80,6 +81,11 @@ export interface Operator {
   stop(): Promise<void>
   /** whether this replica leads and has taken over */
   active(): boolean
+  /** what keeps this replica, as the leader, from issuing anything */
+  held(): readonly Hold[]
+  readonly ledgerLimit: number
+  /** when a policy in force last changed */
+  policyChangedAt(): Instant
   /** what keeps it from being ready or alive, by name; empty when all is well */
   problems(): Readonly<Record<string, string>>
 }
@@ -281,6 +287,17 @@ export function createOperator(deps: OperatorDeps): Operator {
     ledger,
     drain,
     active: leads,
+    held: () =>
+      leads()
+        ? holds.filter(
+            (reason) =>
+              (reason === 'Draining' && drain.draining()) ||
+              (reason === 'StaleView' && watching.stale(freshness) !== undefined) ||
+              (reason === 'FencesMissing' && fences.hold() !== undefined),
+          )
+        : [],
+    ledgerLimit: deps.ledgerLimit,
+    policyChangedAt: engine.lastChange,
     start() {
       watching.start()
       void queue.run(work)

@@ -3,6 +3,7 @@
 import { Gauge, type Registry } from 'prom-client'
 import { type Duration, milliseconds } from '../lib/instant.ts'
 import type { Clock } from '../ports/clock.ts'
+import { createHoldUps } from './holdups.ts'
 import { other, type Snapshot, sum, within } from './snapshot.ts'
 
 /** The most namespaces, and the most providers of one namespace, that get series of their own; the rest share `_other`. */
@@ -48,12 +49,14 @@ export function createGauges(registry: Registry, snapshot: Snapshot, clock: Cloc
     'resource',
   )
 
+  const holdUps = createHoldUps(registry, snapshot, clock)
+
   const sums = (): void => {
     tasks.reset()
     credentials.reset()
     expiring.reset()
     next.reset()
-    for (const [namespace, row] of sum(snapshot.tasks(), clock.now(), caps)) {
+    for (const [namespace, row] of sum(snapshot.tasks(), clock.now(), caps, holdUps.see)) {
       for (const [state, { count }] of row.states.counts) tasks.set({ namespace, state }, count)
       for (const [provider, group] of row.providers) {
         for (const [state, { count }] of group.states.counts) credentials.set({ namespace, provider, state }, count)
@@ -67,10 +70,11 @@ export function createGauges(registry: Registry, snapshot: Snapshot, clock: Cloc
   const countLeases = (): void => {
     leases.reset()
     const providers = new Set<string>()
-    for (const { provider, state } of snapshot.leases()) {
-      const name = providers.size < caps.providers || providers.has(provider) ? provider : other
+    for (const lease of snapshot.leases()) {
+      const name = providers.size < caps.providers || providers.has(lease.provider) ? lease.provider : other
       providers.add(name)
-      leases.inc({ provider: name, state })
+      leases.inc({ provider: name, state: lease.state })
+      holdUps.count(lease.namespace, name)
     }
   }
   const ago = (then: Duration): Duration => milliseconds(clock.monotonic() - then)
@@ -79,6 +83,7 @@ export function createGauges(registry: Registry, snapshot: Snapshot, clock: Cloc
     leader.set(snapshot.leader() ? 1 : 0)
     sums()
     countLeases()
+    holdUps.refresh()
     const queue = snapshot.queue()
     depth.reset()
     for (const [priority, count] of Object.entries(queue.depth)) depth.set({ priority }, count)

@@ -39,6 +39,7 @@ test('outside a cluster nothing need be set: it acts as the ServiceAccount and l
     },
     healthListen: { host: '127.0.0.1', port: 8081 },
     metricsListen: { host: '127.0.0.1', port: 9090 },
+    metricsPerCredential: 'top',
     policySettle: seconds(5),
     maxActiveDeadline: seconds(86_400),
     watchNamespaces: [],

@@ -232,7 +232,11 @@ export function createLedger(deps: LedgerDeps): Ledger {
         const since = dying.since(lease.handle)
         const dies = since !== undefined || lease.state === 'Revoking'
         yield {
+          namespace: lease.task.namespace,
+          task: lease.task.name,
+          credential: lease.credential,
           provider: lease.provider.name,
+          expiresAt: lease.expiresAt,
           state: !dies ? 'Open' : since !== undefined && now - since <= overdueAfter ? 'Revoking' : 'Overdue',
         }
       }
