@@ -110,8 +110,8 @@ test('values of labels are words that the operator uses', () => {
     return new Set(found.filter((matcher) => matcher.label === label).flatMap(({ value }) => value.split('|')))
   }
   for (const reason of valuesOf('reason')) expect(Object.keys(reasons)).toContain(reason)
-  expect([...valuesOf('state')]).toEqual(['Overdue'])
-  expect(text('src/telemetry/snapshot.ts')).toContain("'Overdue'")
+  expect([...valuesOf('state')].sort()).toEqual(['Broken', 'Outdated', 'Overdue'])
+  for (const state of valuesOf('state')) expect(text('src/telemetry/snapshot.ts')).toContain(`'${state}'`)
   expect([...valuesOf('decision')]).toEqual(['deny'])
   expect([...valuesOf('result')].sort()).toEqual(['failure', 'retry'])
   const buckets = text('src/telemetry/metrics.ts')
