@@ -48,6 +48,8 @@ export const everything: Case = {
         relabelings: [{ action: 'labeldrop', regex: 'pod' }],
         metricRelabelings: [{ action: 'labeldrop', regex: 'x' }],
       },
+      credentials: { scrape: true, interval: '2m' },
+      dashboards: { enabled: true, labels: { dashboards: 'yes' }, annotations: { grafana_folder: 'Taskbound' } },
       rules: {
         enabled: true,
         labels: { release: 'prometheus' },
