@@ -14,8 +14,17 @@ export interface SeriesCaps {
 
 export const defaultCaps: SeriesCaps = { namespaces: 200, providers: 50 }
 
-/** Answers what brings the gauges up to date. */
-export function createGauges(registry: Registry, snapshot: Snapshot, clock: Clock, caps: SeriesCaps): () => void {
+/**
+ * Answers what brings the gauges up to date.
+ * @param sawProvider told the name of every provider of a credential
+ */
+export function createGauges(
+  registry: Registry,
+  snapshot: Snapshot,
+  clock: Clock,
+  caps: SeriesCaps,
+  sawProvider: (name: string) => void,
+): () => void {
   const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
     new Gauge<L>({ name, help, labelNames, registers: [registry] })
 
@@ -59,6 +68,7 @@ export function createGauges(registry: Registry, snapshot: Snapshot, clock: Cloc
     for (const [namespace, row] of sum(snapshot.tasks(), clock.now(), caps, holdUps.see)) {
       for (const [state, { count }] of row.states.counts) tasks.set({ namespace, state }, count)
       for (const [provider, group] of row.providers) {
+        sawProvider(provider)
         for (const [state, { count }] of group.states.counts) credentials.set({ namespace, provider, state }, count)
         within.forEach((name, i) => {
           expiring.set({ namespace, provider, within: name }, group.expiring[i] ?? 0)

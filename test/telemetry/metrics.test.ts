@@ -96,6 +96,16 @@ test('failures that never happened read 0, so that an alert on their rate works 
   )
 })
 
+test('overruns of a provider are counted from 0 once it has a credential, and never begin again', async () => {
+  let tasks = [task('a', [credential(30)])]
+  const { metrics, lines } = make({ tasks: () => tasks })
+  const count = async () => (await lines()).filter((line) => line.startsWith('taskbound_credential_overrun_seconds_count'))
+  expect(await count()).toEqual(['taskbound_credential_overrun_seconds_count{provider="corp"} 0'])
+  metrics.revoked('corp', seconds(1))
+  tasks = []
+  expect(await count()).toEqual(['taskbound_credential_overrun_seconds_count{provider="corp"} 1'])
+})
+
 test('credentials are counted by state and by how soon they die; one that is dead or has no end does not die soon', async () => {
   const { lines } = make({
     tasks: () => [
