@@ -27,6 +27,7 @@ import { seconds } from './lib/instant.ts'
 import { ok, type Result } from './lib/result.ts'
 import { createPolicyEngine } from './policy/engine.ts'
 import type { Log } from './ports/log.ts'
+import { noTracer, type Tracer } from './ports/tracer.ts'
 import { createJwtProvider } from './providers/jwt/provider.ts'
 import { createPostgresProvider } from './providers/postgres/provider.ts'
 import { createWire } from './providers/postgres/wire.ts'
@@ -42,6 +43,7 @@ import { createJournal } from './telemetry/journal.ts'
 import { createLog, openLogStream } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import type { Snapshot } from './telemetry/snapshot.ts'
+import type { Tracing } from './telemetry/tracing.ts'
 
 const version = '0.1.0'
 /** Put in place of the name when the bundle is made; a run from a checkout has none. */
@@ -60,7 +62,7 @@ function must<T>(result: Result<T, string>): T {
   return result.value
 }
 
-async function buildClient(settings: Settings, metrics: Metrics | undefined): Promise<KubeClient> {
+async function buildClient(settings: Settings, metrics: Metrics | undefined, tracer: Tracer = noTracer): Promise<KubeClient> {
   const { cluster } = settings
   const server = cluster.kind === 'InCluster' ? new URL(cluster.server) : undefined
   const source =
@@ -73,6 +75,7 @@ async function buildClient(settings: Settings, metrics: Metrics | undefined): Pr
     clock,
     entropy,
     ...(metrics === undefined ? {} : { meter: metrics }),
+    traceparent: tracer.traceparent,
     inFlight: settings.inFlight,
     ...(settings.impersonate ? { impersonate: settings.operatorUser } : {}),
   })
@@ -91,6 +94,13 @@ function buildJournal(settings: Settings, client: KubeClient, metrics: Metrics, 
       onDrop: metrics.eventDropped,
     }),
   )
+}
+
+/** Spans, where somebody wants them; what sends them is not even loaded otherwise. */
+async function buildTracing({ tracesUrl: url, replica, namespace }: Settings, log: Log): Promise<Tracing | undefined> {
+  if (url === undefined) return undefined
+  const { createTracing } = await import('./telemetry/tracing.ts')
+  return createTracing({ url, version, replica, namespace, log })
 }
 
 /** The certificate of the issuer's own TLS, published for verifiers; none where something in front of it holds one. */
@@ -163,7 +173,9 @@ async function run(settings: Settings): Promise<void> {
   let operator: Operator | undefined
   const snapshot = createSnapshot(() => operator, clock)
   const metrics = createMetrics({ clock, version, revision, snapshot })
-  const client = await buildClient(settings, metrics)
+  const tracing = await buildTracing(settings, log)
+  const tracer = tracing ?? noTracer
+  const client = await buildClient(settings, metrics, tracer)
   const journal = buildJournal(settings, client, metrics, log)
   const certificate = await buildCertificate(settings, client)
   const issuer = await buildIssuer(settings, client, certificate, () => operator)
@@ -190,6 +202,7 @@ async function run(settings: Settings): Promise<void> {
     entropy,
     log,
     meter: metrics,
+    tracer,
     journal,
     engine: createPolicyEngine({ clock }),
     registry: createRegistry([issuer.jwt, postgres]),
@@ -240,6 +253,7 @@ async function run(settings: Settings): Promise<void> {
   await Promise.all([issuerServer.stop(), healthServer.stop(), metricsServer.stop()])
   await wire.close()
   await journal.flush()
+  await tracing?.close()
   metrics.close()
   client.close()
   log.info('stopped')

@@ -4,6 +4,7 @@ import { logLevels } from '../telemetry/log.ts'
 import {
   choice,
   dnsLabel,
+  httpUrl,
   integer,
   issuerUrl,
   listenAddress,
@@ -211,6 +212,22 @@ export const options = {
     fallback: '120',
     help: 'How long the command `drain` waits until everything is taken back. The operator itself does not use it.',
     parse: secondsWithin(1, 3600),
+  },
+  otlpEndpoint: {
+    flag: 'otlp-endpoint',
+    also: ['OTEL_EXPORTER_OTLP_ENDPOINT'],
+    value: 'URL',
+    derived: 'no spans',
+    help: 'Collector of OpenTelemetry that spans are sent to over HTTP, at /v1/traces below this URL.',
+    parse: httpUrl,
+  },
+  otlpTracesEndpoint: {
+    flag: 'otlp-traces-endpoint',
+    also: ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'],
+    value: 'URL',
+    derived: 'what the one above says',
+    help: 'The same for spans alone, at this very URL.',
+    parse: httpUrl,
   },
   logLevel: {
     flag: 'log-level',

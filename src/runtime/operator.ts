@@ -18,8 +18,9 @@ import type { Entropy } from '../ports/entropy.ts'
 import type { Journal } from '../ports/journal.ts'
 import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
+import type { Tracer } from '../ports/tracer.ts'
 import type { Registry } from '../providers/registry.ts'
-import { type Hold, holds } from '../telemetry/snapshot.ts'
+import type { Hold } from '../telemetry/snapshot.ts'
 import { createApply } from './apply.ts'
 import { createChores } from './chores.ts'
 import { createDeparted } from './departed.ts'
@@ -30,6 +31,7 @@ import { createTakeBack } from './effects/takeback.ts'
 import { createFences } from './fences.ts'
 import { createFollowed } from './followed.ts'
 import { createGather } from './gather.ts'
+import { createHeld } from './held.ts'
 import { createBulkhead } from './ledger/bulkhead.ts'
 import { createHealth } from './ledger/health.ts'
 import { createLedger, type Ledger } from './ledger/ledger.ts'
@@ -40,6 +42,7 @@ import { createAsker } from './requester.ts'
 import { type Document, names } from './storage.ts'
 import { createTakeover, type Takeover } from './takeover.ts'
 import { createTell } from './tell.ts'
+import { tracedGather, tracedWriteStatus } from './traced.ts'
 import { createTriggers } from './triggers.ts'
 import type { Views } from './views.ts'
 import { createWatching, freshness, type Watching } from './watching.ts'
@@ -50,6 +53,7 @@ export interface OperatorDeps {
   readonly entropy: Entropy
   readonly log: Log
   readonly meter: Meter
+  readonly tracer: Tracer
   readonly journal: Journal
   readonly engine: PolicyEngine
   readonly registry: Registry
@@ -91,7 +95,7 @@ export interface Operator {
 }
 
 export function createOperator(deps: OperatorDeps): Operator {
-  const { client, clock, entropy, log, meter, engine, statusLists } = deps
+  const { client, clock, entropy, log, meter, tracer, engine, statusLists } = deps
   const { namespace } = deps.election
   const watching = createWatching({ client, clock, entropy, log, meter, namespaces: deps.namespaces, ownNamespace: namespace })
   const views: Views = {
@@ -179,33 +183,37 @@ export function createOperator(deps: OperatorDeps): Operator {
     entropy,
     journal: deps.journal,
     meter,
+    tracer,
     log,
     serves: (name) => deps.namespaces.length === 0 || deps.namespaces.includes(name),
     namespace,
     prefix: deps.handlePrefix,
     limit: deps.ledgerLimit,
   })
-  const gather = createGather({
-    views,
-    leases: ledger.facts,
-    workloads,
-    doubt,
-    authorizer: engine,
-    policyPending: chores.policyPending,
-    findProvider: deps.registry.find,
-    notReady: (object) => providers.notReady(object) ?? (health.stuck(object.uid) ? 'its source does not answer' : undefined),
-    asker: createAsker({
-      vouchedSince: fences.vouchedSince,
-      isAgent: (namespace, account) => agentsByAccount(`${namespace}/${account}`).size > 0,
+  const gather = tracedGather(
+    tracer,
+    createGather({
+      views,
+      leases: ledger.facts,
+      workloads,
+      doubt,
+      authorizer: engine,
+      policyPending: chores.policyPending,
+      findProvider: deps.registry.find,
+      notReady: (object) => providers.notReady(object) ?? (health.stuck(object.uid) ? 'its source does not answer' : undefined),
+      asker: createAsker({
+        vouchedSince: fences.vouchedSince,
+        isAgent: (namespace, account) => agentsByAccount(`${namespace}/${account}`).size > 0,
+      }),
+      hold,
+      draining: drain.draining,
+      clock,
+      meter,
+      log,
+      limits: deps.limits,
     }),
-    hold,
-    draining: drain.draining,
-    clock,
-    meter,
-    log,
-    limits: deps.limits,
-  })
-  const writeStatus = createWriteStatus({ client, writes, leads, absorb: absorbOwn })
+  )
+  const writeStatus = tracedWriteStatus(tracer, createWriteStatus({ client, writes, leads, absorb: absorbOwn }))
   const reconcile = createReconcile({
     views,
     departed,
@@ -220,6 +228,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       findProvider: deps.registry.find,
       clock,
       meter,
+      tracer,
       writeStatus,
       ledger,
       health,
@@ -232,6 +241,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     clock,
     log,
     meter,
+    tracer,
   })
 
   const takeover: Takeover = createTakeover({
@@ -287,15 +297,12 @@ export function createOperator(deps: OperatorDeps): Operator {
     ledger,
     drain,
     active: leads,
-    held: () =>
-      leads()
-        ? holds.filter(
-            (reason) =>
-              (reason === 'Draining' && drain.draining()) ||
-              (reason === 'StaleView' && watching.stale(freshness) !== undefined) ||
-              (reason === 'FencesMissing' && fences.hold() !== undefined),
-          )
-        : [],
+    held: createHeld({
+      leads,
+      draining: drain.draining,
+      stale: () => watching.stale(freshness) !== undefined,
+      fencesMissing: () => fences.hold() !== undefined,
+    }),
     ledgerLimit: deps.ledgerLimit,
     policyChangedAt: engine.lastChange,
     start() {

@@ -20,6 +20,8 @@ export const everything: Case = {
       maxActiveDeadlineSeconds: 31_536_000,
       ledgerLimit: 100_000,
       auditFile: '/audit/audit.log',
+      otlpEndpoint: 'http://collector.monitoring:4318',
+      metricsPerCredential: 'all',
     },
     starter: { enabled: true },
     replicaCount: 3,
