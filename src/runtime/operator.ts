@@ -1,8 +1,7 @@
 // One replica of the operator, put together: what is watched, what is done about it, and what happens as leadership comes and goes.
 
-import type { TaskKey, Uid } from '../core/names.ts'
-import type { Failure, Limits, Task } from '../core/observed.ts'
-import { liveStatusRefs } from '../core/record.ts'
+import type { TaskKey } from '../core/names.ts'
+import type { Limits } from '../core/observed.ts'
 import type { StatusLists } from '../issuer/statuslist/statuslist.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { createDeadlines } from '../kube/deadlines.ts'
@@ -10,8 +9,7 @@ import { createElector, type Elector, type ElectorDeps } from '../kube/elector.t
 import type { KubeObject } from '../kube/objects.ts'
 import { createWrites } from '../kube/patch.ts'
 import { createQueue, type Queue } from '../kube/queue.ts'
-import type { Change } from '../kube/store.ts'
-import { at, type Instant, milliseconds, plus, seconds } from '../lib/instant.ts'
+import { at, type Instant, milliseconds, plus } from '../lib/instant.ts'
 import type { PolicyEngine } from '../policy/engine.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
@@ -35,7 +33,9 @@ import { createHeld } from './held.ts'
 import { createBulkhead } from './ledger/bulkhead.ts'
 import { createHealth } from './ledger/health.ts'
 import { createLedger, type Ledger } from './ledger/ledger.ts'
+import { showPlaces } from './places.ts'
 import { createPolicies, type PolicyKind } from './policies.ts'
+import { problemsOf } from './problems.ts'
 import { createProviderChecks } from './providers.ts'
 import { createReconcile } from './reconcile.ts'
 import { createAsker } from './requester.ts'
@@ -190,6 +190,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     prefix: deps.handlePrefix,
     limit: deps.ledgerLimit,
   })
+  const { hold, held } = createHeld({ leads, draining: drain.draining, stale: () => watching.stale(freshness), fences })
   const gather = tracedGather(
     tracer,
     createGather({
@@ -257,26 +258,12 @@ export function createOperator(deps: OperatorDeps): Operator {
       ledger.sweep()
     },
   })
-  watching.tasks.store.subscribe(showPlaces)
-  /** What the issuer publishes as valid follows the store, also when this replica does not lead. */
-  function showPlaces(change: Change<Task>): void {
-    const uid: Uid | undefined = change.before?.uid
-    // what a list alone did not have is in doubt, and stays valid until it is known to be gone
-    if (uid !== undefined && uid !== change.after?.uid && !change.inferred) statusLists.forget(uid)
-    if (change.after !== undefined) statusLists.observe(change.after.uid, liveStatusRefs(change.after.record))
-  }
+  showPlaces(watching.tasks.store, statusLists)
 
   function absorbOwn(object: KubeObject): void {
     ownWrite = true
     watching.tasks.reflector.absorb(object)
     ownWrite = false
-  }
-
-  function hold(): Failure | undefined {
-    if (!leads()) return { reason: 'StaleView', message: 'this replica does not lead' }
-    const stale = watching.stale(freshness)
-    if (stale !== undefined) return { reason: 'StaleView', message: `the view of \`${stale}\` made no progress for too long` }
-    return fences.hold()
   }
 
   async function work(key: string): Promise<void> {
@@ -297,12 +284,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     ledger,
     drain,
     active: leads,
-    held: createHeld({
-      leads,
-      draining: drain.draining,
-      stale: () => watching.stale(freshness) !== undefined,
-      fencesMissing: () => fences.hold() !== undefined,
-    }),
+    held,
     ledgerLimit: deps.ledgerLimit,
     policyChangedAt: engine.lastChange,
     start() {
@@ -325,15 +307,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       await elector.stop()
       await watching.stop()
     },
-    problems() {
-      const unsynced = watching.unsynced()
-      const stale = watching.stale(seconds(600))
-      return {
-        ...(unsynced === undefined ? {} : { sync: `${unsynced} are not listed yet` }),
-        ...(stale === undefined || unsynced !== undefined ? {} : { progress: `${stale} made no progress for ten minutes` }),
-        ...(engine.usable() ? {} : { policy: 'the policy engine is damaged' }),
-      }
-    },
+    problems: () => problemsOf(watching, engine),
   }
 }
 
