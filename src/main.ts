@@ -11,6 +11,7 @@ import { healthRoutes } from './http/health.ts'
 import { metricsRoute } from './http/metrics.ts'
 import { createLeaderClient, type LeaderAddress } from './http/oidc/leader.ts'
 import { oidcRoutes } from './http/oidc/routes.ts'
+import type { Route } from './http/route.ts'
 import { createHttpServer } from './http/server.ts'
 import { generateKeyDocument } from './issuer/key-document.ts'
 import { loadOrCreate, loadOrCreateDocument } from './issuer/key-store.ts'
@@ -28,6 +29,7 @@ import { ok, type Result } from './lib/result.ts'
 import { createHttp } from './outbound/http.ts'
 import { createPolicyEngine } from './policy/engine.ts'
 import type { Log } from './ports/log.ts'
+import { noTracer, type Tracer } from './ports/tracer.ts'
 import { createJwtProvider } from './providers/jwt/provider.ts'
 import { createPostgresProvider } from './providers/postgres/provider.ts'
 import { createWire } from './providers/postgres/wire.ts'
@@ -39,12 +41,18 @@ import { createOperator, type Operator } from './runtime/operator.ts'
 import { createSnapshot } from './runtime/snapshot.ts'
 import { createDocument, createKeyStore, createListStore, createLoginReader, names, publish } from './runtime/storage.ts'
 import { createAudit, openAuditFile } from './telemetry/audit.ts'
+import { createCredentialMetrics } from './telemetry/credentials.ts'
 import { createEvents } from './telemetry/events.ts'
 import { createJournal } from './telemetry/journal.ts'
 import { createLog, openLogStream } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import type { Snapshot } from './telemetry/snapshot.ts'
+import type { Tracing } from './telemetry/tracing.ts'
 
 const version = '0.1.0'
+/** Put in place of the name when the bundle is made; a run from a checkout has none. */
+declare const taskboundRevision: string | undefined
+const revision = typeof taskboundRevision === 'string' ? taskboundRevision : 'unknown'
 /** On the KubeLease: where the other replicas find the leader's issuer. */
 const addressAnnotation = 'taskbound.dev/issuer-address'
 
@@ -58,7 +66,7 @@ function must<T>(result: Result<T, string>): T {
   return result.value
 }
 
-async function buildClient(settings: Settings, metrics: Metrics | undefined): Promise<KubeClient> {
+async function buildClient(settings: Settings, metrics: Metrics | undefined, tracer: Tracer = noTracer): Promise<KubeClient> {
   const { cluster } = settings
   const server = cluster.kind === 'InCluster' ? new URL(cluster.server) : undefined
   const source =
@@ -71,6 +79,7 @@ async function buildClient(settings: Settings, metrics: Metrics | undefined): Pr
     clock,
     entropy,
     ...(metrics === undefined ? {} : { meter: metrics }),
+    traceparent: tracer.traceparent,
     inFlight: settings.inFlight,
     ...(settings.impersonate ? { impersonate: settings.operatorUser } : {}),
   })
@@ -89,6 +98,13 @@ function buildJournal(settings: Settings, client: KubeClient, metrics: Metrics, 
       onDrop: metrics.eventDropped,
     }),
   )
+}
+
+/** Spans, where somebody wants them; what sends them is not even loaded otherwise. */
+async function buildTracing({ tracesUrl: url, replica, namespace }: Settings, log: Log): Promise<Tracing | undefined> {
+  if (url === undefined) return undefined
+  const { createTracing } = await import('./telemetry/tracing.ts')
+  return createTracing({ url, version, replica, namespace, log })
 }
 
 /** The certificate of the issuer's own TLS, published for verifiers; none where something in front of it holds one. */
@@ -168,8 +184,11 @@ async function run(settings: Settings): Promise<void> {
   const base = { replica: settings.replica, version }
   const log = createLog({ level: settings.logLevel, clock, base, stream: logStream, safeErrors: [CannotStart] })
   let operator: Operator | undefined
-  const metrics = createMetrics({ clock, version, revision: 'unknown', snapshot: createSnapshot(() => operator, clock) })
-  const client = await buildClient(settings, metrics)
+  const snapshot = createSnapshot(() => operator, clock)
+  const metrics = createMetrics({ clock, version, revision, snapshot })
+  const tracing = await buildTracing(settings, log)
+  const tracer = tracing ?? noTracer
+  const client = await buildClient(settings, metrics, tracer)
   const journal = buildJournal(settings, client, metrics, log)
   const certificate = await buildCertificate(settings, client)
   const issuer = await buildIssuer(settings, client, certificate, () => operator)
@@ -199,6 +218,7 @@ async function run(settings: Settings): Promise<void> {
     entropy,
     log,
     meter: metrics,
+    tracer,
     journal,
     engine: createPolicyEngine({ clock }),
     registry: createRegistry([issuer.jwt, postgres, webhook]),
@@ -224,9 +244,9 @@ async function run(settings: Settings): Promise<void> {
     { progress: problem('progress'), policy: problem('policy') },
     { sync: problem('sync'), policy: problem('policy') },
   )
-  const scrape = async () => ({ contentType: metrics.contentType, text: await metrics.scrape() })
   const healthServer = createHttpServer({ name: 'health', ...at(settings.healthListen), routes: health, log })
-  const metricsServer = createHttpServer({ name: 'metrics', ...at(settings.metricsListen), routes: [metricsRoute(scrape)], log })
+  const routes = [metricsRoute('/metrics', scraping(metrics)), ...credentialRoutes(settings, snapshot)]
+  const metricsServer = createHttpServer({ name: 'metrics', ...at(settings.metricsListen), routes, log })
   const renewal = setInterval(() => {
     const renewed = certificate?.renew()
     if (renewed !== undefined) issuerServer.reload(renewed)
@@ -250,10 +270,20 @@ async function run(settings: Settings): Promise<void> {
   await wire.close()
   http.close()
   await journal.flush()
+  await tracing?.close()
   metrics.close()
   client.close()
   log.info('stopped')
   logStream.flush()
+}
+
+const scraping = (metrics: Pick<Metrics, 'contentType' | 'scrape'>) => async () => ({
+  contentType: metrics.contentType,
+  text: await metrics.scrape(),
+})
+
+function credentialRoutes({ metricsPerCredential: mode }: Settings, snapshot: Snapshot): readonly Route[] {
+  return mode === 'off' ? [] : [metricsRoute('/metrics/credentials', scraping(createCredentialMetrics(mode, snapshot)))]
 }
 
 async function runDrain(settings: Settings): Promise<void> {
