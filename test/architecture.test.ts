@@ -18,6 +18,7 @@ const layers: readonly (readonly string[])[] = [
   ['http'],
   ['config'],
   ['cli'],
+  ['compose'],
   ['main.ts'],
 ]
 
