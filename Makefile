@@ -4,7 +4,7 @@ SHELL := bash
 # The devDependency `node` carries the Node version that everything here runs on, whatever the machine has.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 RESULTS := .cache/results
-NODE_PACKAGES := containerd runc containernetworking-plugins nftables iptables iproute2 procps buildah busybox-static
+NODE_PACKAGES := containerd runc containernetworking-plugins nftables iptables iproute2 buildah busybox-static
 
 .PHONY: help demo test check unit e2e test-node node-packages generate cluster cluster-down bench bench-database bundle clean setup
 .NOTPARALLEL:
