@@ -1,4 +1,5 @@
-// Three levels: `unit` needs Node alone, `e2e` a real API server that its global set-up starts (test/cluster), `node` a whole node (root).
+// Four levels: `unit` needs Node alone, `e2e` a real API server that its global set-up starts (test/cluster), `observability` a Prometheus
+// too, `node` a whole node (root).
 const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -10,7 +11,12 @@ const common = {
 export default {
   testTimeout: 60_000,
   projects: [
-    { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/**/*.test.ts'], testPathIgnorePatterns: ['<rootDir>/test/(e2e|node)/'] },
+    {
+      ...common,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/test/**/*.test.ts'],
+      testPathIgnorePatterns: ['<rootDir>/test/(e2e|node|observability)/'],
+    },
     {
       ...common,
       displayName: 'e2e',
@@ -24,6 +30,13 @@ export default {
       testMatch: ['<rootDir>/test/node/**/*.test.ts'],
       globalSetup: '<rootDir>/test/node/setup.ts',
       globalTeardown: '<rootDir>/test/node/teardown.ts',
+    },
+    {
+      ...common,
+      displayName: 'observability',
+      testMatch: ['<rootDir>/test/observability/**/*.test.ts'],
+      globalSetup: '<rootDir>/test/e2e/setup.ts',
+      globalTeardown: '<rootDir>/test/e2e/teardown.ts',
     },
   ],
 }

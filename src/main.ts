@@ -11,10 +11,12 @@ import { healthRoutes } from './http/health.ts'
 import { metricsRoute } from './http/metrics.ts'
 import { createLeaderClient, type LeaderAddress } from './http/oidc/leader.ts'
 import { oidcRoutes } from './http/oidc/routes.ts'
+import type { Route } from './http/route.ts'
 import { createHttpServer } from './http/server.ts'
 import { generateKeyDocument } from './issuer/key-document.ts'
 import { loadOrCreate, loadOrCreateDocument } from './issuer/key-store.ts'
 import { createKeyring } from './issuer/keyring.ts'
+import { createLogins, loginIdentity } from './issuer/logins.ts'
 import { accessTokenClaims } from './issuer/profiles/access-token.ts'
 import { jwtSvidClaims } from './issuer/profiles/jwt-svid.ts'
 import { createStatusLists, defaultStatusListSettings } from './issuer/statuslist/statuslist.ts'
@@ -24,23 +26,33 @@ import { describeError, isAlreadyExists } from './kube/errors.ts'
 import { type KubeObject, pathOf } from './kube/objects.ts'
 import { seconds } from './lib/instant.ts'
 import { ok, type Result } from './lib/result.ts'
+import { createHttp } from './outbound/http.ts'
 import { createPolicyEngine } from './policy/engine.ts'
 import type { Log } from './ports/log.ts'
+import { noTracer, type Tracer } from './ports/tracer.ts'
 import { createJwtProvider } from './providers/jwt/provider.ts'
 import { createPostgresProvider } from './providers/postgres/provider.ts'
 import { createWire } from './providers/postgres/wire.ts'
 import { createRegistry } from './providers/registry.ts'
+import { createWebhookProvider } from './providers/webhook/provider.ts'
+import { createWebhookWire } from './providers/webhook/wire.ts'
 import { createPasswords, passwordKey } from './runtime/ledger/passwords.ts'
 import { createOperator, type Operator } from './runtime/operator.ts'
 import { createSnapshot } from './runtime/snapshot.ts'
 import { createDocument, createKeyStore, createListStore, createLoginReader, names, publish } from './runtime/storage.ts'
 import { createAudit, openAuditFile } from './telemetry/audit.ts'
+import { createCredentialMetrics } from './telemetry/credentials.ts'
 import { createEvents } from './telemetry/events.ts'
 import { createJournal } from './telemetry/journal.ts'
 import { createLog, openLogStream } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import type { Snapshot } from './telemetry/snapshot.ts'
+import type { Tracing } from './telemetry/tracing.ts'
 
 const version = '0.1.0'
+/** Put in place of the name when the bundle is made; a run from a checkout has none. */
+declare const taskboundRevision: string | undefined
+const revision = typeof taskboundRevision === 'string' ? taskboundRevision : 'unknown'
 /** On the KubeLease: where the other replicas find the leader's issuer. */
 const addressAnnotation = 'taskbound.dev/issuer-address'
 
@@ -54,7 +66,7 @@ function must<T>(result: Result<T, string>): T {
   return result.value
 }
 
-async function buildClient(settings: Settings, metrics: Metrics | undefined): Promise<KubeClient> {
+async function buildClient(settings: Settings, metrics: Metrics | undefined, tracer: Tracer = noTracer): Promise<KubeClient> {
   const { cluster } = settings
   const server = cluster.kind === 'InCluster' ? new URL(cluster.server) : undefined
   const source =
@@ -67,6 +79,7 @@ async function buildClient(settings: Settings, metrics: Metrics | undefined): Pr
     clock,
     entropy,
     ...(metrics === undefined ? {} : { meter: metrics }),
+    traceparent: tracer.traceparent,
     inFlight: settings.inFlight,
     ...(settings.impersonate ? { impersonate: settings.operatorUser } : {}),
   })
@@ -85,6 +98,13 @@ function buildJournal(settings: Settings, client: KubeClient, metrics: Metrics, 
       onDrop: metrics.eventDropped,
     }),
   )
+}
+
+/** Spans, where somebody wants them; what sends them is not even loaded otherwise. */
+async function buildTracing({ tracesUrl: url, replica, namespace }: Settings, log: Log): Promise<Tracing | undefined> {
+  if (url === undefined) return undefined
+  const { createTracing } = await import('./telemetry/tracing.ts')
+  return createTracing({ url, version, replica, namespace, log })
 }
 
 /** The certificate of the issuer's own TLS, published for verifiers; none where something in front of it holds one. */
@@ -123,6 +143,9 @@ async function buildIssuer(
   const identity = { url: issuer.url, trustDomain: issuer.trustDomain }
   const make = () => generateKeyDocument(clock.now(), issuer.signingAlgorithm)
   const keyring = must(await createKeyring(must(await loadOrCreate(createKeyStore(client, namespace, names.keys), make))))
+  const makeLogin = () => generateKeyDocument(clock.now(), issuer.signingAlgorithm, ['Login'])
+  const loginStore = createKeyStore(client, namespace, names.loginKeys)
+  const loginKeyring = must(await createKeyring(must(await loadOrCreate(loginStore, makeLogin, ['Login']))))
   const host = new URL(issuer.url).hostname
   const leader = (): LeaderAddress | undefined => {
     const holder = operator()?.elector.holder()
@@ -147,7 +170,13 @@ async function buildIssuer(
   })
   const claims = { accessToken: accessTokenClaims, jwtSvid: jwtSvidClaims }
   const jwt = createJwtProvider({ signer: keyring, statuses: statusLists, claims, identity, entropy, listTtl: issuer.statusListTtl })
-  return { statusLists, jwt, routes: oidcRoutes({ identity, keyring: () => keyring, statuses: statusLists }) }
+  const logins = { identity: loginIdentity(identity), keyring: () => loginKeyring }
+  return {
+    statusLists,
+    jwt,
+    logins: createLogins({ signer: loginKeyring, identity, clock, entropy }),
+    routes: oidcRoutes({ identity, keyring: () => keyring, logins, statuses: statusLists }),
+  }
 }
 
 async function run(settings: Settings): Promise<void> {
@@ -155,8 +184,11 @@ async function run(settings: Settings): Promise<void> {
   const base = { replica: settings.replica, version }
   const log = createLog({ level: settings.logLevel, clock, base, stream: logStream, safeErrors: [CannotStart] })
   let operator: Operator | undefined
-  const metrics = createMetrics({ clock, version, revision: 'unknown', snapshot: createSnapshot(() => operator, clock) })
-  const client = await buildClient(settings, metrics)
+  const snapshot = createSnapshot(() => operator, clock)
+  const metrics = createMetrics({ clock, version, revision, snapshot })
+  const tracing = await buildTracing(settings, log)
+  const tracer = tracing ?? noTracer
+  const client = await buildClient(settings, metrics, tracer)
   const journal = buildJournal(settings, client, metrics, log)
   const certificate = await buildCertificate(settings, client)
   const issuer = await buildIssuer(settings, client, certificate, () => operator)
@@ -172,6 +204,9 @@ async function run(settings: Settings): Promise<void> {
     prefix,
   })
 
+  const http = createHttp(settings.clusterNetworks)
+  const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins: issuer.logins, clock, prefix })
+
   const tls = certificate === undefined ? {} : { tls: certificate.tls() }
   const issuerServer = createHttpServer({ name: 'issuer', ...at(settings.issuer.listen), routes: issuer.routes, log, ...tls })
   const issuerPort = await issuerServer.start()
@@ -183,9 +218,10 @@ async function run(settings: Settings): Promise<void> {
     entropy,
     log,
     meter: metrics,
+    tracer,
     journal,
     engine: createPolicyEngine({ clock }),
-    registry: createRegistry([issuer.jwt, postgres]),
+    registry: createRegistry([issuer.jwt, postgres, webhook]),
     statusLists: issuer.statusLists,
     document: (name) => createDocument(client, settings.namespace, name),
     handlePrefix: prefix,
@@ -208,9 +244,9 @@ async function run(settings: Settings): Promise<void> {
     { progress: problem('progress'), policy: problem('policy') },
     { sync: problem('sync'), policy: problem('policy') },
   )
-  const scrape = async () => ({ contentType: metrics.contentType, text: await metrics.scrape() })
   const healthServer = createHttpServer({ name: 'health', ...at(settings.healthListen), routes: health, log })
-  const metricsServer = createHttpServer({ name: 'metrics', ...at(settings.metricsListen), routes: [metricsRoute(scrape)], log })
+  const routes = [metricsRoute('/metrics', scraping(metrics)), ...credentialRoutes(settings, snapshot)]
+  const metricsServer = createHttpServer({ name: 'metrics', ...at(settings.metricsListen), routes, log })
   const renewal = setInterval(() => {
     const renewed = certificate?.renew()
     if (renewed !== undefined) issuerServer.reload(renewed)
@@ -232,11 +268,22 @@ async function run(settings: Settings): Promise<void> {
   await started.stop()
   await Promise.all([issuerServer.stop(), healthServer.stop(), metricsServer.stop()])
   await wire.close()
+  http.close()
   await journal.flush()
+  await tracing?.close()
   metrics.close()
   client.close()
   log.info('stopped')
   logStream.flush()
+}
+
+const scraping = (metrics: Pick<Metrics, 'contentType' | 'scrape'>) => async () => ({
+  contentType: metrics.contentType,
+  text: await metrics.scrape(),
+})
+
+function credentialRoutes({ metricsPerCredential: mode }: Settings, snapshot: Snapshot): readonly Route[] {
+  return mode === 'off' ? [] : [metricsRoute('/metrics/credentials', scraping(createCredentialMetrics(mode, snapshot)))]
 }
 
 async function runDrain(settings: Settings): Promise<void> {

@@ -4,18 +4,27 @@
 import type { Duration, Instant } from '../lib/instant.ts'
 
 export interface CredentialRow {
+  /** its name in the task */
+  readonly name: string
   /** name of the provider object */
   readonly provider: string
   /** when it dies by itself; `undefined` where its source sets no end */
   readonly expiresAt: Instant | undefined
   /** a word of a closed set, for example `Live`, `Revoking`, `Unconfirmed` */
   readonly state: string
+  /** it is being revoked for longer than a minute */
+  readonly overdue: boolean
 }
 
 export interface TaskRow {
   readonly namespace: string
+  readonly name: string
   /** the reason of the task's `Ready` condition */
   readonly state: string
+  /** of a task that waits for its credentials: for what, as its `Issued` condition says it, and since when it is not ready */
+  readonly waiting: { readonly reason: string; readonly since: Instant } | undefined
+  /** since when it is being deleted */
+  readonly deletedAt: Instant | undefined
   readonly credentials: Iterable<CredentialRow>
 }
 
@@ -35,11 +44,25 @@ export interface WatchRow {
 
 /** An open row of the ledger. */
 export interface LeaseRow {
+  readonly namespace: string
+  readonly task: string
+  readonly credential: string
   /** name of the provider object */
   readonly provider: string
+  readonly expiresAt: Instant | undefined
   /** `Overdue`: it is being revoked for longer than a minute */
   readonly state: 'Open' | 'Revoking' | 'Overdue'
 }
+
+/** A policy object. `Outdated`: its text is not valid, and an earlier one is in force. `Broken`: it never had a valid one. */
+export interface PolicyRow {
+  readonly scope: 'Cluster' | 'Namespace'
+  readonly state: 'New' | 'Valid' | 'Outdated' | 'Broken'
+}
+
+/** Why nothing is issued at all. */
+export const holds = ['FencesMissing', 'StaleView', 'Draining'] as const
+export type Hold = (typeof holds)[number]
 
 /** The stores as they are now. Asked once a scrape; rows are read and not kept. */
 export interface Snapshot {
@@ -48,6 +71,13 @@ export interface Snapshot {
   queue(): QueueRow
   watches(): Iterable<WatchRow>
   leader(): boolean
+  /** what keeps the leader from issuing anything; empty on any other replica */
+  held(): readonly Hold[]
+  /** the most open rows of one namespace at one provider */
+  readonly ledgerLimit: number
+  policies(): Iterable<PolicyRow>
+  /** when a policy came into force, changed or went, or when this replica started */
+  policyChangedAt(): Instant | undefined
 }
 
 /** Remaining lives by which credentials are counted; each count includes those of the shorter ones. */
@@ -106,16 +136,22 @@ function rowOf<T>(rows: Map<string, T>, name: string, cap: number, make: () => T
 const emptyProvider = (): ProviderSum => ({ states: tally(), expiring: within.map(() => 0), next: Number.POSITIVE_INFINITY })
 const emptyNamespace = (): NamespaceSum => ({ states: tally(), providers: new Map() })
 
-/** One pass over all tasks. @param caps the most namespaces, and the most providers of one namespace, that get series of their own */
+/**
+ * One pass over all tasks.
+ * @param caps the most namespaces, and the most providers of one namespace, that get series of their own
+ * @param see shown each task
+ */
 export function sum(
   tasks: Iterable<TaskRow>,
   now: Instant,
   caps: { readonly namespaces: number; readonly providers: number },
+  see?: (task: TaskRow) => void,
 ): Map<string, NamespaceSum> {
   const sums = new Map<string, NamespaceSum>()
   for (const task of tasks) {
     const row = rowOf(sums, task.namespace, caps.namespaces, emptyNamespace)
     row.states.add(task.state)
+    see?.(task)
     for (const { provider, state, expiresAt } of task.credentials) {
       const group = rowOf(row.providers, provider, caps.providers, emptyProvider)
       group.states.add(state)

@@ -9,7 +9,7 @@ export const subnet = '10.88.0.0/24'
 /** Of the bridge, so of the node, its API server and its DNS. */
 export const nodeAddress = '10.88.0.1'
 
-/** Program by the Debian package that has it: what `make node-packages` installs. */
+/** Program by the Debian package that has it: what `make packages` installs. */
 const needed: Readonly<Record<string, string>> = {
   '/usr/bin/containerd': 'containerd',
   '/usr/sbin/runc': 'runc',
@@ -26,7 +26,7 @@ export function requireHost(): void {
   if (process.platform !== 'linux') throw new Error('a node needs Linux: this level of the tests cannot run here')
   if (process.getuid?.() !== 0) throw new Error('a node needs root: run `make test-node` as root')
   const missing = Object.entries(needed).flatMap(([path, name]) => (existsSync(path) ? [] : [name]))
-  if (missing.length > 0) throw new Error(`a node needs ${missing.join(', ')} of Debian: run \`make node-packages\``)
+  if (missing.length > 0) throw new Error(`a node needs ${missing.join(', ')} of Debian: run \`make packages\``)
 }
 
 /** Runs a program to its end; any exit code but 0 is an error that shows what it wrote. Answers its output. */
