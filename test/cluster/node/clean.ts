@@ -1,34 +1,47 @@
 // Removes whatever a node left on the machine, after its stop and after its crash: containers, mounts, network namespaces, the bridge, rules,
 // the folder. Must not touch what other programs made: everything is found by the node's folder, bridge or network.
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from '../../support/cluster.ts'
 import { commandLine } from '../processes.ts'
 import { bridge, nodeFolder } from './host.ts'
 
-/** Also the name of the containerd namespace's parent control group and of the CNI network. */
+/** Also the name of the parent control group. */
 export const network = 'taskbound-node'
 const cniResults = '/var/lib/cni/results'
+const shimSockets = '/run/containerd/s'
+const runcStates = '/run/containerd/runc/k8s.io'
+const forwarding = '/proc/sys/net/ipv4/ip_forward'
 
 export async function cleanNode(): Promise<void> {
   await endProcesses()
   for (const mount of mountsBelow(nodeFolder)) await run('umount', ['-l', mount])
-  await removeNetwork()
+  for (const one of bundles()) await removeOutside(one)
+  if (existsSync(`/sys/class/net/${bridge}`)) await run('ip', ['link', 'delete', bridge])
+  for (const family of ['ip', 'ip6']) await run('nft', ['delete', 'table', family, 'kube-proxy'])
   removeControlGroups()
+  const former = join(nodeFolder, 'ip_forward')
+  if (existsSync(former)) writeFileSync(forwarding, readFileSync(former))
   rmSync(nodeFolder, { recursive: true, force: true, maxRetries: 5 })
 }
 
-/** What is left of a node on this machine, for people: nothing is the empty list. */
-export function leftovers(): readonly string[] {
-  return [
+/** Lets the machine forward packets, as a node must, and notes whether it did before. */
+export function forwardPackets(): void {
+  writeFileSync(join(nodeFolder, 'ip_forward'), readFileSync(forwarding))
+  writeFileSync(forwarding, '1')
+}
+
+/** Everything on this machine that a node may leave: to be compared with what was there before it. */
+export function traces(): ReadonlySet<string> {
+  const folders = ['/sys/class/net', '/run/netns', cniResults, shimSockets, runcStates]
+  return new Set([
     ...ours().map((pid) => `process ${pid}: ${commandLine(pid)}`),
     ...mountsBelow(nodeFolder).map((path) => `mount ${path}`),
-    ...(existsSync(`/sys/class/net/${bridge}`) ? [`bridge ${bridge}`] : []),
-    ...(existsSync(nodeFolder) ? [`folder ${nodeFolder}`] : []),
-    ...controlGroups().map((path) => `control group ${path}`),
-    ...results().map(({ file }) => `network of a container ${file}`),
-  ]
+    ...folders.flatMap((folder) => (existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [])),
+    ...[nodeFolder, ...controlGroups()].filter((path) => existsSync(path)),
+    `forwarding: ${readFileSync(forwarding, 'utf8').trim()}`,
+  ])
 }
 
 function pids(): readonly number[] {
@@ -86,26 +99,37 @@ function mountsBelow(folder: string): readonly string[] {
     .reverse()
 }
 
-function results(): readonly { readonly file: string; readonly namespace: string | undefined }[] {
-  if (!existsSync(cniResults)) return []
-  return readdirSync(cniResults)
-    .filter((name) => name.startsWith(`${network}-`))
-    .map((name) => {
-      const file = join(cniResults, name)
-      return { file, namespace: (JSON.parse(readFileSync(file, 'utf8')) as { netns?: string }).netns }
-    })
+/** What a container has outside of the node's folder, as its bundle in there says. */
+interface Bundle {
+  readonly id: string
+  readonly networkNamespace: string | undefined
+  readonly socket: string | undefined
 }
 
-async function removeNetwork(): Promise<void> {
-  for (const { file, namespace } of results()) {
-    if (namespace !== undefined && existsSync(namespace)) {
-      await run('umount', ['-l', namespace])
-      rmSync(namespace, { force: true })
+function bundles(): readonly Bundle[] {
+  const folder = join(nodeFolder, 'node/containerd/state/io.containerd.runtime.v2.task/k8s.io')
+  if (!existsSync(folder)) return []
+  return readdirSync(folder).map((id) => {
+    const at = (name: string) => join(folder, id, name)
+    const { linux } = existsSync(at('config.json')) ? JSON.parse(readFileSync(at('config.json'), 'utf8')) : { linux: undefined }
+    const spaces: readonly { type: string; path?: string }[] = linux?.namespaces ?? []
+    return {
+      id,
+      networkNamespace: spaces.find(({ type, path }) => type === 'network' && path?.startsWith('/var/run/netns/') === true)?.path,
+      socket: existsSync(at('address')) ? readFileSync(at('address'), 'utf8').replace('unix://', '') : undefined,
     }
-    rmSync(file, { force: true })
+  })
+}
+
+async function removeOutside({ id, networkNamespace, socket }: Bundle): Promise<void> {
+  if (networkNamespace !== undefined && existsSync(networkNamespace)) {
+    await run('umount', ['-l', networkNamespace])
+    rmSync(networkNamespace, { force: true })
   }
-  if (existsSync(`/sys/class/net/${bridge}`)) await run('ip', ['link', 'delete', bridge])
-  for (const family of ['ip', 'ip6']) await run('nft', ['delete', 'table', family, 'kube-proxy'])
+  if (socket?.startsWith(`${shimSockets}/`) === true) rmSync(socket, { force: true })
+  rmSync(join(runcStates, id), { recursive: true, force: true })
+  const kept = existsSync(cniResults) ? readdirSync(cniResults) : []
+  for (const name of kept) if (name.includes(id)) rmSync(join(cniResults, name), { force: true })
 }
 
 function controlGroups(): readonly string[] {

@@ -19,7 +19,6 @@ const needed: Readonly<Record<string, string>> = {
   '/usr/bin/buildah': 'buildah',
   '/bin/busybox': 'busybox-static',
   '/usr/sbin/ip': 'iproute2',
-  '/usr/sbin/sysctl': 'procps',
 }
 
 /** Throws where no node can run, and says what is missing. */
@@ -41,5 +40,4 @@ export async function makeBridge(): Promise<void> {
   await must('ip', ['link', 'add', bridge, 'type', 'bridge'])
   await must('ip', ['addr', 'add', `${nodeAddress}/24`, 'dev', bridge])
   await must('ip', ['link', 'set', bridge, 'up'])
-  await must('sysctl', ['-qw', 'net.ipv4.ip_forward=1'])
 }

@@ -8,7 +8,7 @@ import { readTestEnvironment } from '../environment.ts'
 import { supervisorOf } from '../standing.ts'
 import { type Cluster, freePort, startCluster, untilUp, writeKubeconfig } from '../start.ts'
 import { startSupervisor } from '../supervise.ts'
-import { cleanNode } from './clean.ts'
+import { cleanNode, forwardPackets, traces } from './clean.ts'
 import {
   apiServerFlags,
   cniConfiguration,
@@ -28,7 +28,7 @@ import { makePause } from './images.ts'
 
 export interface Node {
   readonly cluster: Cluster
-  /** Ends everything and leaves nothing. */
+  /** Ends everything; an error says what is left. */
   stop(): Promise<void>
 }
 
@@ -43,6 +43,7 @@ export async function startNode(): Promise<Node> {
   const environment = readTestEnvironment(process.env)
   const [binaries, coreDns] = [await ensureNodeBinaries(environment), await ensureCoreDns(process.env)]
   await cleanNode()
+  const before = traces()
   mkdirSync(join(folder, 'cni'), { recursive: true, mode: 0o755 })
   const supervisor = await startSupervisor(folder, true)
   let cluster: Cluster | undefined
@@ -54,6 +55,7 @@ export async function startNode(): Promise<Node> {
   }
   try {
     await makeBridge()
+    forwardPackets()
     const certs = join(control, 'certs')
     const up = await startCluster({
       dir: control,
@@ -87,7 +89,14 @@ export async function startNode(): Promise<Node> {
       const { body } = await up.admin.request('GET', `/api/v1/nodes/${nodeName}`)
       return body.status.conditions.some((one: { type: string; status: string }) => one.type === 'Ready' && one.status === 'True')
     })
-    return { cluster: up, stop }
+    return {
+      cluster: up,
+      stop: async () => {
+        await stop()
+        const left = [...traces()].filter((one) => !before.has(one))
+        if (left.length > 0) throw new Error(`the node left:\n${left.join('\n')}`)
+      },
+    }
   } catch (error) {
     await stop()
     throw error
