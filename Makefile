@@ -5,7 +5,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 RESULTS := .cache/results
 
-.PHONY: help demo test test-observability packages check unit e2e generate cluster cluster-down bench bench-database bundle clean setup
+.PHONY: help demo test test-observability test-node packages check unit e2e generate cluster cluster-down bench bench-database bundle clean setup
 .NOTPARALLEL:
 
 help: ## this list
@@ -43,6 +43,10 @@ unit: setup ## tests that need Node, and Go or a helm
 e2e: setup ## tests against a real API server
 	@mkdir -p $(RESULTS)
 	@npm run -s e2e -- --json --outputFile=$(RESULTS)/e2e.json
+
+test-node: setup ## tests on a whole node, with the chart installed by helm: needs root and what `make packages` installs
+	@mkdir -p $(RESULTS)
+	@npm run -s node -- --json --outputFile=$(RESULTS)/node.json
 
 generate: setup ## writes everything that is generated again
 	@npm run -s generate

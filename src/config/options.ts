@@ -10,6 +10,7 @@ import {
   listenAddress,
   listOf,
   matching,
+  network,
   type Parser,
   secondsWithin,
   subdomain,
@@ -163,6 +164,13 @@ export const options = {
     derived: 'all namespaces',
     help: 'Namespaces whose tasks are served.',
     parse: listOf(dnsLabel),
+  },
+  clusterNetworks: {
+    flag: 'cluster-networks',
+    value: 'CIDR,...',
+    derived: 'none but the address of the API server',
+    help: 'Networks of pods and Services: connected to only for providers that list them in `allowedAddresses`.',
+    parse: listOf(network),
   },
   leaseDuration: {
     flag: 'lease-duration-seconds',

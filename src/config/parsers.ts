@@ -2,6 +2,7 @@
 
 import { type Duration, seconds } from '../lib/instant.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
+import { isNetwork } from '../outbound/addresses.ts'
 
 export type Parser<T> = (text: string) => Result<T, string>
 
@@ -68,6 +69,8 @@ export const issuerUrl: Parser<string> = (text) => {
   const plain = url.href.replace(/\/+$/, '')
   return plain === text ? ok(text) : fail(`must be written in its plain form, \`${plain}\`, because verifiers compare it letter by letter`)
 }
+
+export const network: Parser<string> = (text) => (isNetwork(text) ? ok(text) : fail('must be a network such as `10.96.0.0/12`'))
 
 /** Where something is posted. A key for it does not belong into a command line. */
 export const httpUrl: Parser<string> = (text) => {

@@ -1,6 +1,7 @@
 // The settings of one process: parsed once from flags and environment, checked against each other, frozen.
 // Only src/config reads flags and environment; every refusal says which one and what to write instead.
 
+import { isIP } from 'node:net'
 import { homedir, hostname } from 'node:os'
 import { delimiter, join } from 'node:path'
 import type { Duration } from '../lib/instant.ts'
@@ -41,6 +42,8 @@ export interface Settings {
   readonly maxActiveDeadline: Duration
   /** empty means all */
   readonly watchNamespaces: readonly string[]
+  /** networks of the cluster, and its API server: no provider's source is looked for there unless it says so */
+  readonly clusterNetworks: readonly string[]
   readonly election: { readonly leaseDuration: Duration; readonly renewDeadline: Duration; readonly retryPeriod: Duration }
   readonly concurrency: number
   /** the most open rows of one namespace at one provider */
@@ -98,6 +101,12 @@ function clusterOf(values: Values, env: Environment, host: Host): Settings['clus
   if (name === undefined || name === '') return { kind: 'Kubeconfig', paths: [join(host.home, '.kube', 'config')] }
   const port = env.KUBERNETES_SERVICE_PORT || '443'
   return { kind: 'InCluster', server: `https://${name.includes(':') ? `[${name}]` : name}:${port}` }
+}
+
+/** Where pods reach the API server, if that is an address. */
+function apiServer(env: Environment): readonly string[] {
+  const name = env.KUBERNETES_SERVICE_HOST ?? ''
+  return isIP(name) === 0 ? [] : [name]
 }
 
 /** Host names as pods and machines have them, made into what a lease holder and an event may be called. */
@@ -204,6 +213,7 @@ export function parseSettings(
       policySettle: values.policySettle,
       maxActiveDeadline: values.maxActiveDeadline,
       watchNamespaces: values.watchNamespaces ?? [],
+      clusterNetworks: [...(values.clusterNetworks ?? []), ...apiServer(env)],
       election: { leaseDuration: values.leaseDuration, renewDeadline: values.renewDeadline, retryPeriod: values.retryPeriod },
       concurrency: values.concurrency,
       ledgerLimit: values.ledgerLimit,

@@ -31,6 +31,8 @@ function example(server: Postgres, password: string): string {
     if (document.get('kind') !== 'ClusterCredentialProvider') continue
     const settings = { host: 'localhost', port: server.port, caBundle: server.ca }
     for (const [name, value] of Object.entries(settings)) document.setIn(['spec', 'postgres', name], value)
+    // it runs on this machine, which would be refused
+    document.setIn(['spec', 'allowedAddresses'], ['127.0.0.0/8', '::1'])
   }
   return documents.map(String).join('---\n')
 }

@@ -4,9 +4,10 @@
 import { X509Certificate } from 'node:crypto'
 import type { PostgresProviderSpec } from '../../api/generated.ts'
 import { type Duration, seconds, toSeconds } from '../../lib/instant.ts'
+import { isNetwork } from '../../outbound/addresses.ts'
 import type { CredentialRequest, Failure, Promises } from '../../ports/provider.ts'
 
-export type PostgresParams = PostgresProviderSpec
+export type PostgresParams = PostgresProviderSpec & { readonly allowedAddresses?: readonly string[] }
 
 /** Where one server listens. */
 export interface Endpoint {
@@ -50,6 +51,9 @@ export function judgeParams(params: PostgresParams): Failure | undefined {
     return invalid(`\`groups\` holds \`${predefined}\`: make a group of your own with the rights that are needed`)
   if (params.caBundle !== undefined && !isCertificate(params.caBundle))
     return invalid('`caBundle` begins with no certificate in PEM (`-----BEGIN CERTIFICATE-----`)')
+  const network = params.allowedAddresses?.find((entry) => !isNetwork(entry))
+  if (network !== undefined)
+    return invalid(`\`allowedAddresses\` holds \`${network}\`, which is no address and no network such as \`10.1.0.0/16\``)
   if (maxTtl(params) < minTtl)
     return invalid(`\`maxTTLSeconds\` is below ${toSeconds(minTtl)}, the shortest life that can be renewed in time`)
   return undefined

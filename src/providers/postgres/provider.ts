@@ -14,7 +14,7 @@ import { judgeParams, judgeRequest, maxTtl, minTtl, type PostgresParams, primary
 import { judgeServer } from './ready.ts'
 import { scramVerifier } from './scram.ts'
 import { closeRole, createRole, cutSessions, cutSessionsAfter, listRoles, position, prolongRole } from './sql.ts'
-import type { Place, Wire, WireFailure } from './wire.ts'
+import { type Place, placeOf, type Wire, type WireFailure } from './wire.ts'
 
 export interface PostgresDependencies {
   readonly wire: Wire
@@ -62,8 +62,7 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
     for (let again = false; ; again = true) {
       const login = await logins.of(params)
       if (!login.ok) return fail({ state: undefined, sentence: login.failure })
-      const { host, port } = primary(params)
-      const place: Place = { host, port, database: params.databases[0] ?? 'postgres', caBundle: params.caBundle, login: login.value }
+      const place = placeOf(params, primary(params), login.value)
       const version = await versionOf(place)
       const done = version.ok ? await work(place, version.value >= 160_000) : version
       if (done.ok || again || done.failure.state !== '28P01') return done
@@ -171,7 +170,7 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
   ): Promise<string | undefined> {
     const login = await logins.of(params)
     if (!login.ok) return login.failure
-    const place: Place = { ...endpoint, database: params.databases[0] ?? 'postgres', caBundle: params.caBundle, login: login.value }
+    const place = placeOf(params, endpoint, login.value)
     const until = clock.monotonic() + cutting
     const where = `${endpoint.host}:${endpoint.port}`
     const arrived = clock.monotonic() + arrival

@@ -6,7 +6,7 @@ import type { Failure } from '../../ports/provider.ts'
 import { describeFault, type GroupFault, groupFaults } from './groups.ts'
 import { type PostgresParams, primary, standbys } from './params.ts'
 import { setUp } from './sql.ts'
-import type { Login, Place, Wire, WireFailure } from './wire.ts'
+import { type Login, type Place, placeOf, type Wire, type WireFailure } from './wire.ts'
 
 const patience = 5_000
 
@@ -22,7 +22,7 @@ interface SetUp {
 
 /** Answers the server's version, for example 180004. */
 export async function judgeServer(wire: Wire, params: PostgresParams, login: Login): Promise<Result<number, Failure>> {
-  const place: Place = { ...primary(params), database: params.databases[0] ?? 'postgres', caBundle: params.caBundle, login }
+  const place = placeOf(params, primary(params), login)
   const asked = await wire.query(place, setUp(params.databases, params.groups), patience)
   if (!asked.ok) return unreachable(place, asked.failure)
   const [found] = asked.value as unknown as readonly SetUp[]

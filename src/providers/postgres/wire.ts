@@ -3,7 +3,9 @@
 
 import pg from 'pg'
 import { fail, ok, type Result } from '../../lib/result.ts'
-import type { Endpoint } from './params.ts'
+import { createGuard } from '../../outbound/addresses.ts'
+import { guardedSocket, Refused } from '../../outbound/dial.ts'
+import type { Endpoint, PostgresParams } from './params.ts'
 import { states } from './sql.ts'
 
 export interface Login {
@@ -15,6 +17,8 @@ export interface Login {
 export interface Place extends Endpoint {
   readonly database: string
   readonly caBundle: string | undefined
+  /** networks that may be connected to though they would be refused */
+  readonly allowedAddresses: readonly string[] | undefined
   readonly login: Login
   /** connections that are not shared with those of another lane */
   readonly lane?: string
@@ -47,6 +51,16 @@ export interface Wire {
   session<T>(place: Place, limit: number, work: (run: (sql: Sql) => Promise<readonly Row[]>) => Promise<T>): Promise<Result<T, WireFailure>>
   close(): Promise<void>
 }
+
+/** The first of its databases, at one of its servers. */
+export const placeOf = (params: PostgresParams, { host, port }: Endpoint, login: Login): Place => ({
+  host,
+  port,
+  database: params.databases[0] ?? 'postgres',
+  caBundle: params.caBundle,
+  allowedAddresses: params.allowedAddresses,
+  login,
+})
 
 const connecting = 5_000
 /** connections to one database of one server */
@@ -90,6 +104,7 @@ function failure(error: unknown): WireFailure {
   const known = typeof code === 'string' ? code : undefined
   const state = known !== undefined && error instanceof pg.DatabaseError ? known : undefined
   const text = String(message ?? '')
+  if (error instanceof Refused) return { state: undefined, sentence: text }
   const noTls = text.includes('does not support SSL')
   const timeout = /timeout/i.test(text)
   const sentence =
@@ -100,11 +115,14 @@ function failure(error: unknown): WireFailure {
   return { state, sentence }
 }
 
-export function createWire(): Wire {
+/** @param inside networks of the cluster, which are connected to only where a provider lists them */
+export function createWire(inside: readonly string[] = []): Wire {
   const pools = new Map<string, pg.Pool>()
 
-  function options({ host, port, database, caBundle, login }: Place): pg.ClientConfig {
+  function options({ host, port, database, caBundle, allowedAddresses = [], login }: Place): pg.ClientConfig {
+    const guard = createGuard(inside, allowedAddresses)
     return {
+      stream: () => guardedSocket(guard),
       host,
       port,
       database,
@@ -129,7 +147,7 @@ export function createWire(): Wire {
   }
 
   function poolOf(place: Place): pg.Pool {
-    const key = JSON.stringify([place.host, place.port, place.database, place.caBundle, place.login, place.lane])
+    const key = JSON.stringify([place.host, place.port, place.database, place.caBundle, place.allowedAddresses, place.login, place.lane])
     const known = pools.get(key)
     if (known !== undefined) {
       // the order of a map is that of insertion: what is used is young again

@@ -183,7 +183,11 @@ export function readProvider(object: unknown): ProviderObject | undefined {
     generation: number(metadata['generation']) ?? 0,
     resourceVersion,
     type,
-    params: record(spec[type]),
+    // what holds for every source is part of what is kept of one
+    params: {
+      ...record(spec[type]),
+      ...(spec['allowedAddresses'] === undefined ? {} : { allowedAddresses: strings(spec['allowedAddresses']) }),
+    },
     labels: words(metadata['labels']),
     sensitivity: text(spec['sensitivity']),
     destinations: strings(spec['destinations']),

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { generateAuthority } from '../../../src/issuer/ca.ts'
 import type { PostgresParams } from '../../../src/providers/postgres/params.ts'
+import { placeOf } from '../../../src/providers/postgres/wire.ts'
 import { entropy } from '../../issuer/world.ts'
 import type { Postgres } from '../../support/postgres/server.ts'
 import { documented, done, makeWorld, now, startServer, type World } from './world.ts'
@@ -62,6 +63,18 @@ describe('Ready says what is wrong:', () => {
       'ProviderUnreachable',
       /caBundle/,
       () => world({ caBundle: generateAuthority({ dns: ['localhost'], ips: [] }, now(), entropy).certificate }),
+    ],
+    [
+      'an address that nobody allowed',
+      'ProviderUnreachable',
+      /`localhost` resolves to .* list it in .*`allowedAddresses`/,
+      () => world({ allowedAddresses: [] }),
+    ],
+    [
+      'a network that is none',
+      'ProviderConfigInvalid',
+      /`allowedAddresses` holds `10\.0\.0\.0\/99`/,
+      () => world({ allowedAddresses: ['10.0.0.0/99'] }),
     ],
     ['a certificate for another name', 'ProviderUnreachable', /does not name `host`/, () => world({ host: '127.0.0.1' })],
     ['a password that is wrong', 'ProviderUnreachable', /password/, () => given(world(), { username: 'taskbound', password: 'wrong' })],
@@ -165,7 +178,7 @@ test('no variable of the environment means anything', async () => {
     expect(await one.provider.ready(one.params)).toEqual(done)
     const task = await one.issue()
     const asked = await one.wire.query(
-      { ...one.params, database: 'payroll', caBundle: server.ca, login: { username: 'taskbound', password: 'change-me' } },
+      placeOf(one.params, one.params, { username: 'taskbound', password: 'change-me' }),
       "select current_setting('search_path') as path, current_setting('application_name') as name, current_database() as db",
       5_000,
     )

@@ -105,6 +105,7 @@ export function makeWorld(server: Postgres, change: Partial<PostgresParams> = {}
     loginSecretRef: { name: 'db-login' },
     connectionLimit: 10,
     maxTTLSeconds: 3600,
+    allowedAddresses: ['127.0.0.0/8', '::1'],
     ...(server.standbyPort === undefined ? {} : { endpoints: [{ host: server.host, port: server.standbyPort }] }),
     ...change,
   }
