@@ -28,7 +28,7 @@ async function run(settings: Settings): Promise<void> {
   const base = { replica: settings.replica, version }
   const log = createLog({ level: settings.logLevel, clock, base, stream: logStream, safeErrors: [CannotStart] })
   let operator: Operator | undefined
-  const snapshot = createSnapshot(() => operator, clock)
+  const snapshot = createSnapshot(() => operator)
   const metrics = createMetrics({ clock, version, revision, snapshot })
   const tracing = await buildTracing(settings, log)
   const tracer = tracing ?? noTracer
@@ -114,7 +114,7 @@ const scraping = (metrics: Pick<Metrics, 'contentType' | 'scrape'>) => async () 
 })
 
 function credentialRoutes({ metricsPerCredential: mode }: Settings, snapshot: Snapshot): readonly Route[] {
-  return mode === 'off' ? [] : [metricsRoute('/metrics/credentials', scraping(createCredentialMetrics(mode, snapshot)))]
+  return mode === 'off' ? [] : [metricsRoute('/metrics/credentials', scraping(createCredentialMetrics(mode, snapshot, clock)))]
 }
 
 async function runDrain(settings: Settings): Promise<void> {
