@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { ensureCoreDns } from '../../tools/coredns/build.ts'
 import { ensureNodeBinaries } from '../build.ts'
 import { readTestEnvironment } from '../environment.ts'
-import { supervisorOf } from '../standing.ts'
 import { type Cluster, freePort, startCluster, untilUp, writeKubeconfig } from '../start.ts'
 import { startSupervisor } from '../supervise.ts'
 import { cleanNode, forwardPackets, traces } from './clean.ts'
@@ -25,6 +24,7 @@ import {
 import { containersFolder, ctr, loadImage } from './containers.ts'
 import { makeBridge, must, nodeAddress, nodeFolder, requireHost } from './host.ts'
 import { makePause } from './images.ts'
+import { holdMachine } from './machine.ts'
 
 export interface Node {
   readonly cluster: Cluster
@@ -36,10 +36,7 @@ export async function startNode(): Promise<Node> {
   requireHost()
   const control = join(nodeFolder, 'control')
   const folder = containersFolder
-  for (const one of [control, folder]) {
-    const running = await supervisorOf(one)
-    if (running !== undefined) throw new Error(`a node runs on this machine already, and it holds one: process ${running}`)
-  }
+  const free = await holdMachine([control, folder])
   const environment = readTestEnvironment(process.env)
   const [binaries, coreDns] = [await ensureNodeBinaries(environment), await ensureCoreDns(process.env)]
   await cleanNode()
@@ -93,12 +90,14 @@ export async function startNode(): Promise<Node> {
       cluster: up,
       stop: async () => {
         await stop()
+        free()
         const left = [...traces()].filter((one) => !before.has(one))
         if (left.length > 0) throw new Error(`the node left:\n${left.join('\n')}`)
       },
     }
   } catch (error) {
     await stop()
+    free()
     throw error
   }
 }

@@ -17,6 +17,11 @@ export interface AgentPod {
   finish(): Promise<void>
 }
 
+/** What was said of a credential, other than that it is good, by a resource server that could be asked and could ask the issuer. */
+export function refusals({ counts }: Report): readonly string[] {
+  return Object.keys(counts).filter((said) => said !== '200' && !/fetch failed|due to timeout/.test(said))
+}
+
 /** A Job of one pod that uses the credential `api` of a task. */
 export async function startAgent(scenario: Scenario, task: string, url?: string): Promise<void> {
   await scenario.kube.must('POST', scenario.path('jobs'), {

@@ -23,7 +23,7 @@ export async function deleteCrowd(release: Release, tasks: number, withPods: num
     const tokens = await Promise.all(names.map((name) => eventually(() => scenario.active(name), { timeoutMs: 30_000, everyMs: 250 })))
     for (const name of names.slice(0, withPods)) {
       const pod = await agentOf(scenario, name)
-      await eventually(async () => expect((await pod.report()).counts['200']).toBeGreaterThan(0), { timeoutMs: 20_000 })
+      await eventually(async () => expect((await pod.report()).counts['200']).toBeGreaterThan(0), { timeoutMs: 60_000 })
     }
     const at = await release.issuerAddress()
     const verdicts = async () => new Set(await Promise.all(tokens.map((token) => judge(issuer, token, new Date(), at))))
@@ -34,7 +34,7 @@ export async function deleteCrowd(release: Release, tasks: number, withPods: num
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const took = Date.now() - begun
     expect((await scenario.kube.request('GET', `/api/v1/namespaces/${scenario.namespace}`)).status).toBe(404)
-    await eventually(async () => expect(await verdicts()).toEqual(new Set(['revoked'])), { timeoutMs: 20_000, everyMs: 250 })
+    await eventually(async () => expect(await verdicts()).toEqual(new Set(['revoked'])), { timeoutMs: 60_000, everyMs: 250 })
     return took
   } finally {
     await scenario.close()
