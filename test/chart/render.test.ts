@@ -236,5 +236,5 @@ test('chart, package and operator have one version', () => {
   const text = (path: string): string => readFileSync(`${root}${path}`, 'utf8')
   const { version } = JSON.parse(text('package.json')) as { readonly version: string }
   expect(text('charts/taskbound/Chart.yaml')).toContain(`\nversion: ${version}\nappVersion: ${version}\n`)
-  expect(text('src/main.ts')).toContain(`const version = '${version}'`)
+  expect(text('src/compose/basics.ts')).toContain(`const version = '${version}'`)
 })

@@ -66,14 +66,22 @@ describe('what is being revoked for too long is shown', () => {
     expect(found.join()).not.toContain('fine')
   })
 
-  test('of a task that ended, however late it dies, and once', async () => {
-    const late = taskRow('a', [credential(1_000_000, { overdueAt: at(start - 1) })], { name: 'late' })
+  const late = (overdueAt: number) => taskRow('a', [credential(1_000_000, { overdueAt: at(overdueAt) })], { name: 'late' })
+  const shown = async (row: TaskRow, leases: readonly LeaseRow[] = []) => {
     const { series } = make(
       'top',
-      () => [...many(1_000), late],
-      () => [leaseRow({ task: 'late', credential: 'api', provider: 'corp', state: 'Overdue' })],
+      () => [...many(1_000), row],
+      () => leases,
     )
-    expect((await series()).filter((line) => line.includes('task="late"'))).toHaveLength(1)
+    return (await series()).filter((line) => line.includes('task="late"')).length
+  }
+
+  test('of a task that ended, however late it dies, and not before it is too long', async () => {
+    expect([await shown(late(start - 1)), await shown(late(start + 1))]).toEqual([1, 0])
+  })
+
+  test('once, where both say so', async () => {
+    expect(await shown(late(start - 1), [leaseRow({ task: 'late', credential: 'api', provider: 'corp', state: 'Overdue' })])).toBe(1)
   })
 
   test('before anything else where a cap bites', async () => {
