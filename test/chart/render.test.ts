@@ -123,7 +123,7 @@ describe('by default', () => {
   })
 
   test('only the operator has a token: neither its ServiceAccount by default nor the pod of `helm test`', () => {
-    expect(only(objects, 'ServiceAccount').automountServiceAccountToken).toBe(false)
+    expect(only(objects, 'ServiceAccount', 'taskbound').automountServiceAccountToken).toBe(false)
     expect(only(objects, 'Deployment').spec.template.spec.automountServiceAccountToken).toBe(true)
     expect(only(objects, 'Pod').spec.automountServiceAccountToken).toBe(false)
   })

@@ -84,7 +84,7 @@ test('`helm test` finds the keys of an issuer whose URL is another one and has a
 })
 
 test('the starter makes what is not there, leaves what is, and waits for an API server that does not know the kind yet', async () => {
-  const objects = helm.render({ starter: { enabled: true } })
+  const objects = helm.render()
   const job = only(objects, 'Job', 'taskbound-starter')
   expect(job.metadata.annotations).toMatchObject({ 'helm.sh/hook': 'post-install' })
   const made: unknown[] = []
@@ -105,7 +105,7 @@ test('the starter makes what is not there, leaves what is, and waits for an API 
 })
 
 test('the starter may create what it makes and nothing else, and its policy is valid', () => {
-  const objects = helm.render({ starter: { enabled: true } })
+  const objects = helm.render()
   expect(only(objects, 'ClusterRole', 'taskbound-starter').rules).toEqual([
     { apiGroups: ['taskbound.dev'], resources: ['clustercredentialproviders', 'clusteragentpolicies'], verbs: ['create'] },
   ])
@@ -116,5 +116,5 @@ test('the starter may create what it makes and nothing else, and its policy is v
   if (schema.type === 'failure') throw new Error(schema.errors[0]?.message)
   const compiled = compile(cedar, schema.json, policy.spec.cedar)
   expect(compiled.ok ? compiled.value.map(({ name }) => name) : compiled.failure.message).toEqual(['starter-namespaces'])
-  expect(helm.render().filter(({ metadata }) => metadata.name.endsWith('-starter'))).toEqual([])
+  expect(helm.render({ starter: { enabled: false } }).filter(({ metadata }) => metadata.name.endsWith('-starter'))).toEqual([])
 })

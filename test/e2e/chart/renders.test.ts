@@ -76,7 +76,7 @@ describe.each(cases)('$name', ({ values, release }) => {
 })
 
 test('what the chart makes at the installation is valid too', async () => {
-  const [{ env }] = only(helm.render({ starter: { enabled: true } }), 'Job', 'taskbound-starter').spec.template.spec.containers
+  const [{ env }] = only(helm.render(), 'Job', 'taskbound-starter').spec.template.spec.containers
   const objects: readonly Manifest[] = JSON.parse(env.find(({ name }: { readonly name: string }) => name === 'OBJECTS').value)
   expect(conform(objects)).toEqual({ code: 0, output: expect.stringContaining('Valid: 2, Invalid: 0') })
   const { code, stderr } = await kube.kubectl(['create', '--dry-run=server', '--validate=strict', '-f', '-'], { stdin: yaml(objects) })
