@@ -5,7 +5,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 RESULTS := .cache/results
 
-.PHONY: help demo test check unit e2e generate cluster cluster-down bench bench-database bundle clean setup
+.PHONY: help demo test test-observability test-node packages check unit e2e generate cluster cluster-down bench bench-database bundle clean setup
 .NOTPARALLEL:
 
 help: ## this list
@@ -14,12 +14,21 @@ help: ## this list
 	@echo '  Needed: bash, Node and npm, openssl, and Go 1.26 or newer to build the Kubernetes control plane once (it is kept outside the clone).'
 	@echo '  Instead of Go: TASKBOUND_HELM and TASKBOUND_HELM3=a helm of version 4 and of version 3, for the tests of the chart;'
 	@echo '  KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
-	@echo '  (they apply CRDs and admission policies to it; TASKBOUND_TEST_USE_KUBECONFIG=0 makes them ignore it).'
+	@echo '  (they apply CRDs and admission policies to it; TASKBOUND_TEST_USE_KUBECONFIG=0 makes them ignore it);'
+	@echo '  and TASKBOUND_PROMETHEUS=folder with prometheus and promtool, for make test-observability, where they are not on the PATH.'
 
 demo: setup ## a task gets its credential and loses it at its end, on a real control plane, in a minute
 	@node test/demo/demo.ts
 
 test: check unit e2e ## everything: check, then unit and end-to-end tests
+
+test-observability: setup ## metrics, alerts and dashboards in a real Prometheus; needs prometheus and promtool, as `make packages` installs
+	@mkdir -p $(RESULTS)
+	@npm run -s observability -- --json --outputFile=$(RESULTS)/observability.json
+
+packages: ## installs what the levels beyond `make test` need, on Debian and as root
+	@missing=$$(for name in $$(grep -v '^#' test/packages.txt); do dpkg -s "$$name" >/dev/null 2>&1 || echo "$$name"; done); \
+	if [ -n "$$missing" ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; fi
 
 check: setup ## types, lint, dead code, and whether what is generated is current
 	@npm run -s typecheck
@@ -34,6 +43,10 @@ unit: setup ## tests that need Node, and Go or a helm
 e2e: setup ## tests against a real API server
 	@mkdir -p $(RESULTS)
 	@npm run -s e2e -- --json --outputFile=$(RESULTS)/e2e.json
+
+test-node: setup ## tests on a whole node, with the chart installed by helm: needs root and what `make packages` installs
+	@mkdir -p $(RESULTS)
+	@npm run -s node -- --json --outputFile=$(RESULTS)/node.json
 
 generate: setup ## writes everything that is generated again
 	@npm run -s generate

@@ -1,4 +1,5 @@
-// Two levels: `unit` needs Node alone, `e2e` a real API server that its global set-up starts (test/cluster).
+// Four levels: `unit` needs Node alone, `e2e` a real API server that its global set-up starts (test/cluster), `observability` a Prometheus
+// too, `node` a whole node (root). `conformance` is for a service of somebody else's, which it is told of by the environment.
 const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -10,11 +11,31 @@ const common = {
 export default {
   testTimeout: 60_000,
   projects: [
-    { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/**/*.test.ts'], testPathIgnorePatterns: ['<rootDir>/test/e2e/'] },
+    {
+      ...common,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/test/**/*.test.ts'],
+      testPathIgnorePatterns: ['<rootDir>/test/(conformance|e2e|node|observability)/'],
+    },
+    { ...common, displayName: 'conformance', testMatch: ['<rootDir>/test/conformance/**/*.test.ts'] },
     {
       ...common,
       displayName: 'e2e',
       testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
+      globalSetup: '<rootDir>/test/e2e/setup.ts',
+      globalTeardown: '<rootDir>/test/e2e/teardown.ts',
+    },
+    {
+      ...common,
+      displayName: 'node',
+      testMatch: ['<rootDir>/test/node/**/*.test.ts'],
+      globalSetup: '<rootDir>/test/node/setup.ts',
+      globalTeardown: '<rootDir>/test/node/teardown.ts',
+    },
+    {
+      ...common,
+      displayName: 'observability',
+      testMatch: ['<rootDir>/test/observability/**/*.test.ts'],
       globalSetup: '<rootDir>/test/e2e/setup.ts',
       globalTeardown: '<rootDir>/test/e2e/teardown.ts',
     },

@@ -1,10 +1,12 @@
 // `npm run bundle [-- FOLDER]`: the operator with all it imports as a few files, and Cedar's WebAssembly beside them, in dist/ or FOLDER. The
 // image is made of these. Nothing is minified, so that the stack of a crash can be read.
 
+import { execFile } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { build } from 'esbuild'
 
 const root = resolve(import.meta.dirname, '..')
@@ -35,12 +37,24 @@ async function bundle(folder: string): Promise<void> {
     // `pg` asks for it and does without
     external: ['pg-native'],
     legalComments: 'none',
+    define: { taskboundRevision: JSON.stringify(await findRevision()) },
     metafile: true,
     logLevel: 'error',
   })
   if (warnings.length > 0) throw new Error(warnings.map(({ text }) => text).join('\n'))
   await copyFile(join(dirname(createRequire(import.meta.url).resolve('@cedar-policy/cedar-wasm/nodejs')), wasm), join(folder, wasm))
   await writeFile(join(folder, 'licenses.txt'), await licensesOf(Object.keys(metafile.inputs)))
+}
+
+/** The commit that is bundled, marked where files differ from it; `unknown` outside of a checkout. */
+async function findRevision(): Promise<string> {
+  const git = async (...args: readonly string[]): Promise<string> => (await promisify(execFile)('git', args, { cwd: root })).stdout.trim()
+  try {
+    const head = await git('rev-parse', '--verify', 'HEAD')
+    return (await git('status', '--porcelain', '--untracked-files=no')) === '' ? head : `${head}-dirty`
+  } catch {
+    return 'unknown'
+  }
 }
 
 /** The licence of each package that something was taken from; a package without one throws. */

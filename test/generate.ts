@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { chartReadme, chartTemplate, templatePath } from './generate/chart.ts'
 import { readCrds } from './generate/crds.ts'
+import { dashboards } from './generate/dashboards/dashboards.ts'
 import { metricsReference } from './generate/metrics.ts'
 import { apiReference, policySchemaReference, reasonsReference, settingsReference } from './generate/reference.ts'
 import { apiTypes } from './generate/types.ts'
@@ -34,6 +35,7 @@ export const outputs: readonly Output[] = [
   { path: 'docs/reference/policy-schema.md', content: async () => policySchemaReference() },
   { path: 'docs/reference/settings.md', content: async () => settingsReference() },
   { path: 'docs/reference/metrics.md', content: metricsReference },
+  ...dashboards,
   { path: 'charts/taskbound/README.md', content: () => chartReadme(root) },
   ...manifests.map((source) => ({
     path: templatePath(source),

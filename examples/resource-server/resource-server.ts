@@ -18,8 +18,8 @@ export interface ResourceServerOptions {
 export interface ResourceServer {
   /** Answers the claims, or throws an Error whose message says what is wrong. */
   check(token: string): Promise<JWTPayload>
-  /** Serves HTTP on loopback: 200 with the caller's task, or 401. Answers the port. */
-  listen(port?: number): Promise<number>
+  /** Serves HTTP, on loopback by default: 200 with the caller's task, or 401. Answers the port. */
+  listen(port?: number, host?: string): Promise<number>
   close(): Promise<void>
 }
 
@@ -101,9 +101,9 @@ export function createResourceServer({ issuer, audience, scope }: ResourceServer
 
   return {
     check,
-    listen: (port = 0) =>
+    listen: (port = 0, host = '127.0.0.1') =>
       new Promise((done) => {
-        server.listen(port, '127.0.0.1', () => done((server.address() as AddressInfo).port))
+        server.listen(port, host, () => done((server.address() as AddressInfo).port))
       }),
     close: () =>
       new Promise((done) => {

@@ -622,9 +622,9 @@ export interface ClusterCredentialProvider {
  */
 export interface ClusterCredentialProviderSpec {
   /**
-   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task.
+   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS.
    */
-  readonly type: 'jwt' | 'postgres'
+  readonly type: 'jwt' | 'postgres' | 'webhook'
   readonly namespaces?: NamespaceSelector
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
@@ -640,6 +640,7 @@ export interface ClusterCredentialProviderSpec {
   readonly destinations?: readonly string[]
   readonly jwt?: JwtProviderSpec
   readonly postgres?: PostgresProviderSpec
+  readonly webhook?: WebhookProviderSpec
 }
 /**
  * Selects, by their labels, the namespaces whose tasks may refer to the provider. Unlike elsewhere in Kubernetes, an absent or empty selector selects nobody. Every namespace: `matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]`.
@@ -757,6 +758,35 @@ export interface PostgresProviderSpecLoginSecretRef {
    * Name of the Secret.
    */
   readonly name: string
+}
+/**
+ * A service that makes, renews and revokes credentials by the contract of `docs/reference/webhook.openapi.yaml`. For `type` `webhook`.
+ */
+export interface WebhookProviderSpec {
+  /**
+   * Where the service is, for example `https://keys.corp.example/taskbound`; calls go to `/v1/...` below it. TLS is always verified, and no redirect is followed.
+   */
+  readonly url: string
+  /**
+   * What the service is called in `aud` of the login tokens by which it knows who asks. It belongs to this provider: no task can have a token for it.
+   */
+  readonly audience: string
+  /**
+   * Every scope that a task may ask for, for example `orders:read`. What one means is up to the service.
+   */
+  readonly scopes: readonly string[]
+  /**
+   * Certificates (PEM) of the authorities that may vouch for the service. Without it those that Node.js ships are trusted.
+   */
+  readonly caBundle?: string
+  /**
+   * How long after the service has confirmed a revocation the credential may still work somewhere, for example because of a cache. It is what its author promises; policies and users are shown it.
+   */
+  readonly revocationBoundSeconds: number
+  /**
+   * The longest life of a credential without renewal; a task that asks for more is refused.
+   */
+  readonly maxTTLSeconds: number
 }
 /**
  * What is known about the provider. Only the operator's identity can write it.

@@ -4,6 +4,7 @@ import { logLevels } from '../telemetry/log.ts'
 import {
   choice,
   dnsLabel,
+  httpUrl,
   integer,
   issuerUrl,
   listenAddress,
@@ -122,6 +123,13 @@ export const options = {
     help: 'Where /metrics is served.',
     parse: listenAddress,
   },
+  metricsPerCredential: {
+    flag: 'metrics-per-credential',
+    value: 'top|all|off',
+    fallback: 'top',
+    help: 'Single credentials at /metrics/credentials: the 100 that die soonest, all up to 10000, or none; what is revoked late is in both.',
+    parse: choice('top', 'all', 'off'),
+  },
   signingAlgorithm: {
     flag: 'signing-algorithm',
     value: 'ES256|RS256',
@@ -212,6 +220,22 @@ export const options = {
     fallback: '120',
     help: 'How long the command `drain` waits until everything is taken back. The operator itself does not use it.',
     parse: secondsWithin(1, 3600),
+  },
+  otlpEndpoint: {
+    flag: 'otlp-endpoint',
+    also: ['OTEL_EXPORTER_OTLP_ENDPOINT'],
+    value: 'URL',
+    derived: 'no spans',
+    help: 'Collector of OpenTelemetry that spans are sent to over HTTP, at /v1/traces below this URL.',
+    parse: httpUrl,
+  },
+  otlpTracesEndpoint: {
+    flag: 'otlp-traces-endpoint',
+    also: ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'],
+    value: 'URL',
+    derived: 'what the one above says',
+    help: 'The same for spans alone, at this very URL.',
+    parse: httpUrl,
   },
   logLevel: {
     flag: 'log-level',

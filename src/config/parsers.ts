@@ -72,6 +72,14 @@ export const issuerUrl: Parser<string> = (text) => {
 
 export const network: Parser<string> = (text) => (isNetwork(text) ? ok(text) : fail('must be a network such as `10.96.0.0/12`'))
 
+/** Where something is posted. A key for it does not belong into a command line. */
+export const httpUrl: Parser<string> = (text) => {
+  if (!URL.canParse(text)) return fail('must be a URL such as `http://collector:4318`')
+  const url = new URL(text)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return fail('must begin with `http://` or `https://`')
+  return url.username !== '' || url.password !== '' ? fail('must not hold a user or a password') : ok(text)
+}
+
 /** Values between commas; a value twice counts once. */
 export function listOf<T>(parse: Parser<T>): Parser<readonly T[]> {
   return (text) => {

@@ -37,6 +37,7 @@ export interface Settings {
   }
   readonly healthListen: ListenAddress
   readonly metricsListen: ListenAddress
+  readonly metricsPerCredential: 'top' | 'all' | 'off'
   readonly policySettle: Duration
   readonly maxActiveDeadline: Duration
   /** empty means all */
@@ -50,6 +51,8 @@ export interface Settings {
   readonly inFlight: number
   /** how long the command `drain` waits */
   readonly drainTimeout: Duration
+  /** where spans are posted; `undefined` for nowhere */
+  readonly tracesUrl: string | undefined
   readonly logLevel: LogLevel
   /** `undefined` means standard output */
   readonly auditFile: string | undefined
@@ -140,6 +143,12 @@ function listenersOf(values: Values, inCluster: boolean): Listeners {
   }
 }
 
+/** As OpenTelemetry's specification of exporters derives it. */
+function tracesUrlOf({ otlpEndpoint, otlpTracesEndpoint }: Values): string | undefined {
+  if (otlpTracesEndpoint !== undefined || otlpEndpoint === undefined) return otlpTracesEndpoint
+  return `${otlpEndpoint.replace(/\/+$/, '')}/v1/traces`
+}
+
 /** What is wrong between settings that are right by themselves. */
 function contradictions({ values, from }: Parsed, listeners: Listeners): readonly string[] {
   const errors: string[] = []
@@ -200,6 +209,7 @@ export function parseSettings(
       },
       healthListen: listeners.healthListen,
       metricsListen: listeners.metricsListen,
+      metricsPerCredential: values.metricsPerCredential,
       policySettle: values.policySettle,
       maxActiveDeadline: values.maxActiveDeadline,
       watchNamespaces: values.watchNamespaces ?? [],
@@ -209,6 +219,7 @@ export function parseSettings(
       ledgerLimit: values.ledgerLimit,
       inFlight: values.inFlight,
       drainTimeout: values.drainTimeout,
+      tracesUrl: tracesUrlOf(values),
       logLevel: values.logLevel,
       auditFile: values.auditFile,
     }),

@@ -150,6 +150,8 @@ export interface Task {
   readonly createdAt: Instant
   /** has a `deletionTimestamp` */
   readonly deleting: boolean
+  /** which one */
+  readonly deletedAt?: Instant | undefined
   /** the object exists no more; its last known state is what stands here */
   readonly gone: boolean
   readonly spec: TaskSpec

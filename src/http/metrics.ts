@@ -1,4 +1,4 @@
-// The metrics endpoint: hands on the text that somebody else makes at each scrape.
+// The metrics endpoints: hand on the text that somebody else makes at each scrape.
 
 import type { Route } from './route.ts'
 
@@ -7,9 +7,9 @@ export interface MetricsText {
   readonly text: string
 }
 
-export function metricsRoute(scrape: () => Promise<MetricsText>): Route {
+export function metricsRoute(path: '/metrics' | '/metrics/credentials', scrape: () => Promise<MetricsText>): Route {
   return {
-    path: '/metrics',
+    path,
     async handle() {
       const { contentType, text } = await scrape()
       return { status: 200, headers: { 'content-type': contentType, 'cache-control': 'no-store' }, body: text }

@@ -12,18 +12,25 @@ export const paths = {
   statusLists: '/status-lists',
 } as const
 
+const tokenClaims = ['iss', 'sub', 'aud', 'client_id', 'exp', 'iat', 'jti', 'scope', 'status', 'taskbound']
+export const loginClaimNames = ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'taskbound']
+
 /**
  * OpenID Connect Discovery 1.0, as much of it as an issuer without login pages has (like the one of a Kubernetes API server).
  * The algorithms are those of the keys that are published.
  */
-export function discoveryDocument(identity: IssuerIdentity, keys: JSONWebKeySet): Readonly<Record<string, unknown>> {
+export function discoveryDocument(
+  identity: IssuerIdentity,
+  keys: JSONWebKeySet,
+  claims: readonly string[] = tokenClaims,
+): Readonly<Record<string, unknown>> {
   return {
     issuer: identity.url,
     jwks_uri: identity.url + paths.keys,
     response_types_supported: ['id_token'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: [...new Set(keys.keys.map((key) => key.alg))].filter((alg) => alg !== undefined),
-    claims_supported: ['iss', 'sub', 'aud', 'client_id', 'exp', 'iat', 'jti', 'scope', 'status', 'taskbound'],
+    claims_supported: claims,
   }
 }
 

@@ -30,28 +30,34 @@ export interface ProfileKeys {
   readonly keys: readonly StoredKey[]
 }
 
-export interface KeyDocument {
+export interface KeyDocument<P extends Profile = IssuerProfile> {
   /** of the format */
   readonly version: 1
   /** grows by one with every change of the keys */
   readonly revision: number
-  readonly profiles: Readonly<Record<Profile, ProfileKeys>>
+  readonly profiles: Readonly<Record<P, ProfileKeys>>
 }
 
-export const profiles: readonly Profile[] = ['AccessToken', 'JWTSVID', 'StatusList']
+/** What verifiers of tasks' tokens look for; logins have a document of their own. */
+export type IssuerProfile = (typeof issuerProfiles)[number]
+export const issuerProfiles = ['AccessToken', 'JWTSVID', 'StatusList'] as const satisfies readonly Profile[]
 const states: readonly string[] = ['prepared', 'active', 'retired']
 const maxKeys = 16
 const generate = promisify(generateKeyPair)
 
 /** Makes one active key for each profile. Key material comes from Node's own generator. */
-export async function generateKeyDocument(now: Instant, alg: Algorithm = 'ES256'): Promise<KeyDocument> {
+export async function generateKeyDocument<P extends Profile = IssuerProfile>(
+  now: Instant,
+  alg: Algorithm = 'ES256',
+  profiles: readonly P[] = issuerProfiles as readonly Profile[] as readonly P[],
+): Promise<KeyDocument<P>> {
   const entries = await Promise.all(
     profiles.map(async (profile) => {
       const key = await generateKey(now, alg)
-      return [profile, { active: key.kid, keys: [key] }] as [Profile, ProfileKeys]
+      return [profile, { active: key.kid, keys: [key] }] as [P, ProfileKeys]
     }),
   )
-  return { version: 1, revision: 1, profiles: Object.fromEntries(entries) as Record<Profile, ProfileKeys> }
+  return { version: 1, revision: 1, profiles: Object.fromEntries(entries) as Record<P, ProfileKeys> }
 }
 
 async function generateKey(now: Instant, alg: Algorithm): Promise<StoredKey> {
@@ -66,10 +72,13 @@ export function publicPart(jwk: JWK): JWK {
   return JSON.parse(JSON.stringify({ kty, crv, x, y, n, e })) as JWK
 }
 
-export const formatKeyDocument = (document: KeyDocument): Material => new Material(JSON.stringify(document))
+export const formatKeyDocument = (document: Omit<KeyDocument, 'profiles'>): Material => new Material(JSON.stringify(document))
 
 /** Reads a stored document strictly. The failure names the profile at most. */
-export async function parseKeyDocument(text: Material): Promise<Result<KeyDocument, string>> {
+export async function parseKeyDocument<P extends Profile = IssuerProfile>(
+  text: Material,
+  profiles: readonly P[] = issuerProfiles as readonly Profile[] as readonly P[],
+): Promise<Result<KeyDocument<P>, string>> {
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text.reveal()))
@@ -80,7 +89,7 @@ export async function parseKeyDocument(text: Material): Promise<Result<KeyDocume
   const revision = value['revision']
   if (!isRevision(revision)) return fail('the signing keys have no revision')
   const seen = new Set<string>()
-  const parsed: Partial<Record<Profile, ProfileKeys>> = {}
+  const parsed: Partial<Record<P, ProfileKeys>> = {}
   for (const profile of profiles) {
     const keys = readProfile(value['profiles'][profile])
     if (keys === undefined) return fail(`the signing keys of \`${profile}\` cannot be read`)
@@ -92,7 +101,7 @@ export async function parseKeyDocument(text: Material): Promise<Result<KeyDocume
     }
     parsed[profile] = keys
   }
-  return ok({ version: 1, revision, profiles: parsed as Record<Profile, ProfileKeys> })
+  return ok({ version: 1, revision, profiles: parsed as Record<P, ProfileKeys> })
 }
 
 async function thumbprint(jwk: JWK): Promise<string | undefined> {

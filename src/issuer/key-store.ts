@@ -2,7 +2,8 @@
 
 import type { Material } from '../lib/material.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
-import { formatKeyDocument, type KeyDocument, parseKeyDocument } from './key-document.ts'
+import type { Profile } from '../ports/signer.ts'
+import { formatKeyDocument, type IssuerProfile, type KeyDocument, parseKeyDocument } from './key-document.ts'
 
 /** Where the document lives: one Secret in the operator's namespace. A failure is a sentence. */
 export interface KeyStore {
@@ -38,5 +39,15 @@ export async function loadOrCreateDocument<T>(store: KeyStore, codec: Codec<T>):
   return winner.value === undefined ? fail(`${codec.what} were there and are gone`) : codec.parse(winner.value)
 }
 
-export const loadOrCreate = (store: KeyStore, generate: () => Promise<KeyDocument>): Promise<Result<KeyDocument, string>> =>
-  loadOrCreateDocument(store, { what: 'the signing keys', generate, format: formatKeyDocument, parse: parseKeyDocument })
+/** @param profiles those that the document has keys of */
+export const loadOrCreate = <P extends Profile = IssuerProfile>(
+  store: KeyStore,
+  generate: () => Promise<KeyDocument<P>>,
+  profiles?: readonly P[],
+): Promise<Result<KeyDocument<P>, string>> =>
+  loadOrCreateDocument<KeyDocument<P>>(store, {
+    what: 'the signing keys',
+    generate,
+    format: formatKeyDocument,
+    parse: (document) => parseKeyDocument(document, profiles),
+  })

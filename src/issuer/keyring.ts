@@ -6,11 +6,11 @@ import type { JSONWebKeySet, JWK } from 'jose'
 import { Material } from '../lib/material.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { Claims, Profile, Signer } from '../ports/signer.ts'
-import { type Algorithm, type KeyDocument, profiles, publicPart, type StoredKey } from './key-document.ts'
+import { type Algorithm, type KeyDocument, type ProfileKeys, publicPart, type StoredKey } from './key-document.ts'
 import { misfit, typOf } from './profiles/shape.ts'
 
 export interface Keyring extends Signer {
-  /** Keys of access tokens and status lists, `use: sig`: what resource servers see. */
+  /** Keys of all profiles but JWT-SVIDs, `use: sig`: what resource servers see, or, of logins, the sources of providers. */
   jwks(): JSONWebKeySet
   /** Keys of JWT-SVIDs, `use: jwt-svid`: what SPIFFE verifiers see. */
   spiffeKeys(): JSONWebKeySet
@@ -18,19 +18,24 @@ export interface Keyring extends Signer {
   readonly revision: number
 }
 
+/** Of whichever profiles the document has; no other is signed for. */
+interface Signed extends Omit<KeyDocument, 'profiles'> {
+  readonly profiles: Readonly<Partial<Record<Profile, ProfileKeys>>>
+}
+
 /** `sign` throws on claims that do not fit the profile: that is a bug of the caller, never something a user did. */
-export async function createKeyring(document: KeyDocument): Promise<Result<Keyring, string>> {
+export async function createKeyring(document: Signed): Promise<Result<Keyring, string>> {
   const active = new Map<Profile, Signing>()
-  for (const profile of profiles) {
-    const { active: wanted, keys } = document.profiles[profile]
+  const entries = Object.entries(document.profiles) as readonly (readonly [Profile, ProfileKeys])[]
+  for (const [profile, { active: wanted, keys }] of entries) {
     const stored = keys.find((key) => key.kid === wanted)
     const key = stored === undefined ? undefined : importPrivate(stored)
     if (stored === undefined || key === undefined) return fail(`the active key of \`${profile}\` cannot be used`)
     const { kid, alg } = stored
     active.set(profile, { alg, key, header: part(JSON.stringify({ alg, kid, typ: typOf(profile) })) })
   }
-  const jwks = { keys: [...published(document, 'AccessToken', 'sig'), ...published(document, 'StatusList', 'sig')] }
-  const spiffe = { keys: published(document, 'JWTSVID', 'jwt-svid') }
+  const jwks = { keys: entries.flatMap(([profile, { keys }]) => (profile === 'JWTSVID' ? [] : published(keys, 'sig'))) }
+  const spiffe = { keys: entries.flatMap(([profile, { keys }]) => (profile === 'JWTSVID' ? published(keys, 'jwt-svid') : [])) }
 
   return ok({
     async sign(profile: Profile, claims: Claims): Promise<Material> {
@@ -84,8 +89,8 @@ function importPrivate({ alg, jwk }: StoredKey): KeyObject | undefined {
   }
 }
 
-function published(document: KeyDocument, profile: Profile, use: 'sig' | 'jwt-svid'): JWK[] {
-  return document.profiles[profile].keys.map(({ jwk, kid, alg }) => ({
+function published(keys: readonly StoredKey[], use: 'sig' | 'jwt-svid'): JWK[] {
+  return keys.map(({ jwk, kid, alg }) => ({
     ...publicPart(jwk),
     kid,
     use,

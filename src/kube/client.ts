@@ -57,6 +57,8 @@ export interface ClientDeps {
   readonly clock: Clock
   readonly entropy: Pick<Entropy, 'unit'>
   readonly meter?: Pick<Meter, 'apiRequest'>
+  /** the header by which the API server's own spans join ours */
+  readonly traceparent?: () => string | undefined
   readonly timers?: Timers
   /** `Impersonate-User`; goes before what the connection's configuration says */
   readonly impersonate?: string
@@ -90,12 +92,14 @@ export function createKubeClient(deps: ClientDeps): KubeClient {
     } catch (error) {
       return fail(transportError('connection', `no credentials: ${error instanceof Error ? error.message : 'unknown'}`, false))
     }
+    const traceparent = deps.traceparent?.()
     return ok({
       [constants.HTTP2_HEADER_METHOD]: request.method,
       [constants.HTTP2_HEADER_PATH]: `${prefix}${request.path}${search(request.query)}`,
       accept: request.accept ?? 'application/json',
       'user-agent': deps.userAgent,
       ...(authorization === undefined ? {} : { authorization }),
+      ...(traceparent === undefined ? {} : { traceparent }),
       ...(impersonate === undefined ? {} : { 'impersonate-user': impersonate }),
     })
   }

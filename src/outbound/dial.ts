@@ -11,7 +11,7 @@ export class Refused extends Error {
   readonly code = 'ERR_ADDRESS_REFUSED'
 }
 
-const refusal = (host: string, address: string, why: string): Refused =>
+export const refusal = (host: string, address: string, why: string): Refused =>
   new Refused(
     `${host === address ? `address ${address}` : `\`${host}\` resolves to ${address}, which`} ${why}; list it in the provider's \`allowedAddresses\` if that is meant`,
   )

@@ -46,6 +46,8 @@ export interface PolicyEngine extends Authorizer {
    */
   enforce(object: PolicyObject, textInForce: string | undefined): void
   remove(key: PolicyKey): void
+  /** when what is in force last changed anywhere, or this process started */
+  lastChange(): Instant
   /** False once Cedar is damaged: everything throws from then on, and only a new process helps. */
   usable(): boolean
 }
@@ -70,7 +72,12 @@ export function createPolicyEngine({ clock, cedar = createCedar(), limits = poli
   const schema = schemaOf(cedar)
   const cluster = createPolicySet('the cluster', limits.clusterPolicies)
   const namespaces = new Map<string, PolicySet>()
-  const changes = { start: clock.now(), cluster: undefined as Instant | undefined, namespaces: new Map<string, Instant>() }
+  const changes = {
+    start: clock.now(),
+    cluster: undefined as Instant | undefined,
+    namespaces: new Map<string, Instant>(),
+    last: clock.now(),
+  }
   let serial = 0
   let revision = 0
   let last: { readonly text: string; readonly compiled: Compiled } | undefined
@@ -92,6 +99,7 @@ export function createPolicyEngine({ clock, cedar = createCedar(), limits = poli
 
   function noteChange({ scope, namespace = '' }: PolicyKey): void {
     revision += 1
+    changes.last = clock.now()
     if (scope === 'Cluster') changes.cluster = clock.now()
     else changes.namespaces.set(namespace, clock.now())
   }
@@ -176,6 +184,7 @@ export function createPolicyEngine({ clock, cedar = createCedar(), limits = poli
       set.delete(key.name)
       if (before.mode === 'Enforce') noteChange(key)
     },
+    lastChange: () => changes.last,
     usable: cedar.usable,
   }
 }

@@ -1,7 +1,7 @@
 import type { Material } from '../lib/material.ts'
 
-/** Each has its own key; a key signs nothing but its own profile. */
-export type Profile = 'AccessToken' | 'JWTSVID' | 'StatusList'
+/** Each has its own key; a key signs nothing but its own profile. `Login`: shown to the source of a provider, and to nobody else. */
+export type Profile = 'AccessToken' | 'JWTSVID' | 'StatusList' | 'Login'
 
 /** A JWT claims set before it is signed. */
 export type Claims = Readonly<Record<string, unknown>>

@@ -4,6 +4,7 @@
 import type { Effect, Outcome, Performed } from '../core/plan.ts'
 import { describeError, isConflict, isNotFound } from '../kube/errors.ts'
 import { unreachable } from '../lib/unreachable.ts'
+import type { SpanAttributes, SpanName, Tracer } from '../ports/tracer.ts'
 import { type IntentDeps, recordIntent } from './effects/intent.ts'
 import { type IssueDeps, issue } from './effects/issue.ts'
 import type { Pass } from './effects/pass.ts'
@@ -13,6 +14,21 @@ import type { Ledger } from './ledger/ledger.ts'
 
 export interface ApplyDeps extends IssueDeps, IntentDeps {
   readonly ledger: Pick<Ledger, 'intend' | 'full' | 'revoke'>
+  readonly tracer: Pick<Tracer, 'span'>
+}
+
+/** What issues has spans of its own, one a credential. */
+const spans: Readonly<Partial<Record<Effect['tag'], SpanName>>> = {
+  RecordIntent: 'task.intent',
+  Withdraw: 'secret.delete',
+  Revoke: 'credential.revoke',
+  RevokeLease: 'credential.revoke',
+  DeleteTask: 'task.delete',
+}
+
+function attributesOf(effect: Effect): SpanAttributes {
+  if (effect.tag === 'Revoke') return { credential: effect.credential.name, provider: effect.credential.provider.name }
+  return effect.tag === 'RevokeLease' ? { credential: effect.lease.credential, attempt: effect.lease.attempt } : {}
 }
 
 export type Apply = (pass: Pass) => Promise<readonly Performed[]>
@@ -64,10 +80,21 @@ export function createApply(deps: ApplyDeps): Apply {
     return { tag: 'retry', failure: { reason: 'WriteFailed', message: `the task could not be deleted: ${describeError(removed.failure)}` } }
   }
 
+  async function traced(effect: Effect, work: () => Promise<Outcome>): Promise<Outcome> {
+    const name = spans[effect.tag]
+    if (name === undefined) return work()
+    return deps.tracer.span(name, attributesOf(effect), async (span) => {
+      const outcome = await work()
+      span.set({ result: outcome.tag })
+      if ('failure' in outcome && outcome.tag !== 'pending') span.failed(outcome.failure.reason)
+      return outcome
+    })
+  }
+
   return async (pass) => {
     const performed: Performed[] = []
     for (const effect of pass.plan.effects) {
-      const outcome = await perform(pass, effect)
+      const outcome = await traced(effect, () => perform(pass, effect))
       performed.push({ effect, outcome })
       const makes = effect.tag === 'RecordIntent' || effect.tag === 'Issue' || effect.tag === 'Renew'
       // what is to die dies, also where that cannot be written down

@@ -1,8 +1,7 @@
 // One replica of the operator, put together: what is watched, what is done about it, and what happens as leadership comes and goes.
 
-import type { TaskKey, Uid } from '../core/names.ts'
-import type { Failure, Limits, Task } from '../core/observed.ts'
-import { liveStatusRefs } from '../core/record.ts'
+import type { TaskKey } from '../core/names.ts'
+import type { Limits } from '../core/observed.ts'
 import type { StatusLists } from '../issuer/statuslist/statuslist.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { createDeadlines } from '../kube/deadlines.ts'
@@ -10,14 +9,14 @@ import { createElector, type Elector, type ElectorDeps } from '../kube/elector.t
 import type { KubeObject } from '../kube/objects.ts'
 import { createWrites } from '../kube/patch.ts'
 import { createQueue, type Queue } from '../kube/queue.ts'
-import type { Change } from '../kube/store.ts'
-import { at, type Instant, milliseconds, plus, seconds } from '../lib/instant.ts'
+import { at, type Instant, milliseconds, plus } from '../lib/instant.ts'
 import type { PolicyEngine } from '../policy/engine.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Journal } from '../ports/journal.ts'
 import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
+import type { Tracer } from '../ports/tracer.ts'
 import type { Registry } from '../providers/registry.ts'
 import { createApply } from './apply.ts'
 import { createChores } from './chores.ts'
@@ -29,16 +28,21 @@ import { createTakeBack } from './effects/takeback.ts'
 import { createFences } from './fences.ts'
 import { createFollowed } from './followed.ts'
 import { createGather } from './gather.ts'
+import { createHeld } from './held.ts'
 import { createBulkhead } from './ledger/bulkhead.ts'
 import { createHealth } from './ledger/health.ts'
 import { createLedger, type Ledger } from './ledger/ledger.ts'
+import { showPlaces } from './places.ts'
 import { createPolicies, type PolicyKind } from './policies.ts'
+import { problemsOf } from './problems.ts'
 import { createProviderChecks } from './providers.ts'
 import { createReconcile } from './reconcile.ts'
 import { createAsker } from './requester.ts'
+import { countTasks, type Measured } from './snapshot.ts'
 import { type Document, names } from './storage.ts'
 import { createTakeover, type Takeover } from './takeover.ts'
 import { createTell } from './tell.ts'
+import { tracedGather, tracedWriteStatus } from './traced.ts'
 import { createTriggers } from './triggers.ts'
 import type { Views } from './views.ts'
 import { createWatching, freshness, type Watching } from './watching.ts'
@@ -49,6 +53,7 @@ export interface OperatorDeps {
   readonly entropy: Entropy
   readonly log: Log
   readonly meter: Meter
+  readonly tracer: Tracer
   readonly journal: Journal
   readonly engine: PolicyEngine
   readonly registry: Registry
@@ -80,12 +85,14 @@ export interface Operator {
   stop(): Promise<void>
   /** whether this replica leads and has taken over */
   active(): boolean
+  /** for whoever measures it */
+  readonly measured: Measured
   /** what keeps it from being ready or alive, by name; empty when all is well */
   problems(): Readonly<Record<string, string>>
 }
 
 export function createOperator(deps: OperatorDeps): Operator {
-  const { client, clock, entropy, log, meter, engine, statusLists } = deps
+  const { client, clock, entropy, log, meter, tracer, engine, statusLists } = deps
   const { namespace } = deps.election
   const watching = createWatching({ client, clock, entropy, log, meter, namespaces: deps.namespaces, ownNamespace: namespace })
   const views: Views = {
@@ -173,33 +180,38 @@ export function createOperator(deps: OperatorDeps): Operator {
     entropy,
     journal: deps.journal,
     meter,
+    tracer,
     log,
     serves: (name) => deps.namespaces.length === 0 || deps.namespaces.includes(name),
     namespace,
     prefix: deps.handlePrefix,
     limit: deps.ledgerLimit,
   })
-  const gather = createGather({
-    views,
-    leases: ledger.facts,
-    workloads,
-    doubt,
-    authorizer: engine,
-    policyPending: chores.policyPending,
-    findProvider: deps.registry.find,
-    notReady: (object) => providers.notReady(object) ?? (health.stuck(object.uid) ? 'its source does not answer' : undefined),
-    asker: createAsker({
-      vouchedSince: fences.vouchedSince,
-      isAgent: (namespace, account) => agentsByAccount(`${namespace}/${account}`).size > 0,
+  const { hold, held } = createHeld({ leads, draining: drain.draining, stale: () => watching.stale(freshness), fences })
+  const gather = tracedGather(
+    tracer,
+    createGather({
+      views,
+      leases: ledger.facts,
+      workloads,
+      doubt,
+      authorizer: engine,
+      policyPending: chores.policyPending,
+      findProvider: deps.registry.find,
+      notReady: (object) => providers.notReady(object) ?? (health.stuck(object.uid) ? 'its source does not answer' : undefined),
+      asker: createAsker({
+        vouchedSince: fences.vouchedSince,
+        isAgent: (namespace, account) => agentsByAccount(`${namespace}/${account}`).size > 0,
+      }),
+      hold,
+      draining: drain.draining,
+      clock,
+      meter,
+      log,
+      limits: deps.limits,
     }),
-    hold,
-    draining: drain.draining,
-    clock,
-    meter,
-    log,
-    limits: deps.limits,
-  })
-  const writeStatus = createWriteStatus({ client, writes, leads, absorb: absorbOwn })
+  )
+  const writeStatus = tracedWriteStatus(tracer, createWriteStatus({ client, writes, leads, absorb: absorbOwn }))
   const reconcile = createReconcile({
     views,
     departed,
@@ -214,6 +226,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       findProvider: deps.registry.find,
       clock,
       meter,
+      tracer,
       writeStatus,
       ledger,
       health,
@@ -226,6 +239,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     clock,
     log,
     meter,
+    tracer,
   })
 
   const takeover: Takeover = createTakeover({
@@ -241,26 +255,13 @@ export function createOperator(deps: OperatorDeps): Operator {
       ledger.sweep()
     },
   })
-  watching.tasks.store.subscribe(showPlaces)
-  /** What the issuer publishes as valid follows the store, also when this replica does not lead. */
-  function showPlaces(change: Change<Task>): void {
-    const uid: Uid | undefined = change.before?.uid
-    // what a list alone did not have is in doubt, and stays valid until it is known to be gone
-    if (uid !== undefined && uid !== change.after?.uid && !change.inferred) statusLists.forget(uid)
-    if (change.after !== undefined) statusLists.observe(change.after.uid, liveStatusRefs(change.after.record))
-  }
+  showPlaces(watching.tasks.store, statusLists)
+  const census = countTasks(watching.tasks.store)
 
   function absorbOwn(object: KubeObject): void {
     ownWrite = true
     watching.tasks.reflector.absorb(object)
     ownWrite = false
-  }
-
-  function hold(): Failure | undefined {
-    if (!leads()) return { reason: 'StaleView', message: 'this replica does not lead' }
-    const stale = watching.stale(freshness)
-    if (stale !== undefined) return { reason: 'StaleView', message: `the view of \`${stale}\` made no progress for too long` }
-    return fences.hold()
   }
 
   async function work(key: string): Promise<void> {
@@ -281,6 +282,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     ledger,
     drain,
     active: leads,
+    measured: { held, census, ledgerLimit: deps.ledgerLimit, policyChangedAt: engine.lastChange },
     start() {
       watching.start()
       void queue.run(work)
@@ -301,15 +303,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       await elector.stop()
       await watching.stop()
     },
-    problems() {
-      const unsynced = watching.unsynced()
-      const stale = watching.stale(seconds(600))
-      return {
-        ...(unsynced === undefined ? {} : { sync: `${unsynced} are not listed yet` }),
-        ...(stale === undefined || unsynced !== undefined ? {} : { progress: `${stale} made no progress for ten minutes` }),
-        ...(engine.usable() ? {} : { policy: 'the policy engine is damaged' }),
-      }
-    },
+    problems: () => problemsOf(watching, engine),
   }
 }
 

@@ -69,7 +69,8 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
       name: p.name,
       uid: p.uid,
       createdTime: formatTime(p.createdAt),
-      audiences: strings(p.params['audiences']),
+      // also what its logins are for: no task may have a token that its source would take for one of them
+      audiences: [...strings(p.params['audiences']), ...strings([p.params['audience']])],
     }))
     const [first] = audiencesTaken(claims).get(object.uid) ?? []
     if (first === undefined) return undefined

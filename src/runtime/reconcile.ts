@@ -9,6 +9,7 @@ import { between, milliseconds } from '../lib/instant.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
+import type { Tracer } from '../ports/tracer.ts'
 import type { Apply } from './apply.ts'
 import type { Departed } from './departed.ts'
 import type { Pass } from './effects/pass.ts'
@@ -32,6 +33,7 @@ export interface ReconcileDeps {
   readonly clock: Clock
   readonly log: Pick<Log, 'warn'>
   readonly meter: Pick<Meter, 'reconciled'>
+  readonly tracer: Pick<Tracer, 'span'>
 }
 
 /** What the queue is to do with the key next. */
@@ -76,9 +78,20 @@ export function createReconcile(deps: ReconcileDeps): Reconcile {
 
   async function once(task: Task, resourceVersion: string): Promise<Next> {
     const started = clock.monotonic()
-    const result = await pass(task, resourceVersion, clock.now())
-    const settled = typeof result === 'string' ? undefined : result
-    const again = settled?.again ?? (result as Settled['again'])
+    const { namespace, name, uid } = task
+    const { settled, again } = await deps.tracer.span(
+      'task.pass',
+      { namespace, task: name, taskUid: uid, attempt: task.record.attempt },
+      async (span) => {
+        const result = await pass(task, resourceVersion, clock.now())
+        const settled = typeof result === 'string' ? undefined : result
+        const again = settled?.again ?? (result as Settled['again'])
+        const ready = settled?.report.conditions.find(({ type }) => type === 'Ready')
+        span.set({ result: again === 'none' ? 'success' : 'retry', ...(ready === undefined ? {} : { reason: ready.reason }) })
+        return { settled, again }
+      },
+      'root',
+    )
     deps.meter.reconciled(again === 'none' ? 'success' : 'retry', milliseconds(clock.monotonic() - started))
     return { again, wakeAfter: settled?.wakeAt === undefined ? undefined : between(clock.now(), settled.wakeAt) }
   }

@@ -15,6 +15,7 @@ const configMaps: Resource = { group: '', version: 'v1', plural: 'configmaps' }
 
 export const names = {
   keys: 'taskbound-issuer-keys',
+  loginKeys: 'taskbound-login-keys',
   ca: 'taskbound-issuer-ca',
   caPublished: 'taskbound-issuer-ca-bundle',
   lists: 'taskbound-status-lists',

@@ -3,7 +3,8 @@
 import { Gauge, type Registry } from 'prom-client'
 import { type Duration, milliseconds } from '../lib/instant.ts'
 import type { Clock } from '../ports/clock.ts'
-import { other, type Snapshot, sum, within } from './snapshot.ts'
+import { createHoldUps } from './holdups.ts'
+import { other, type Snapshot, within } from './snapshot.ts'
 
 /** The most namespaces, and the most providers of one namespace, that get series of their own; the rest share `_other`. */
 export interface SeriesCaps {
@@ -13,8 +14,17 @@ export interface SeriesCaps {
 
 export const defaultCaps: SeriesCaps = { namespaces: 200, providers: 50 }
 
-/** Answers what brings the gauges up to date. */
-export function createGauges(registry: Registry, snapshot: Snapshot, clock: Clock, caps: SeriesCaps): () => void {
+/**
+ * Answers what brings the gauges up to date.
+ * @param sawProvider told the name of every provider of a credential
+ */
+export function createGauges(
+  registry: Registry,
+  snapshot: Snapshot,
+  clock: Clock,
+  caps: SeriesCaps,
+  sawProvider: (name: string) => void,
+): () => void {
   const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
     new Gauge<L>({ name, help, labelNames, registers: [registry] })
 
@@ -48,15 +58,18 @@ export function createGauges(registry: Registry, snapshot: Snapshot, clock: Cloc
     'resource',
   )
 
+  const holdUps = createHoldUps(registry, snapshot, clock)
+
   const sums = (): void => {
     tasks.reset()
     credentials.reset()
     expiring.reset()
     next.reset()
-    for (const [namespace, row] of sum(snapshot.tasks(), clock.now(), caps)) {
-      for (const [state, { count }] of row.states.counts) tasks.set({ namespace, state }, count)
+    for (const [namespace, row] of snapshot.census().sum(clock.now(), caps)) {
+      for (const [state, count] of row.states) tasks.set({ namespace, state }, count)
       for (const [provider, group] of row.providers) {
-        for (const [state, { count }] of group.states.counts) credentials.set({ namespace, provider, state }, count)
+        sawProvider(provider)
+        for (const [state, count] of group.states) credentials.set({ namespace, provider, state }, count)
         within.forEach((name, i) => {
           expiring.set({ namespace, provider, within: name }, group.expiring[i] ?? 0)
         })
@@ -67,10 +80,11 @@ export function createGauges(registry: Registry, snapshot: Snapshot, clock: Cloc
   const countLeases = (): void => {
     leases.reset()
     const providers = new Set<string>()
-    for (const { provider, state } of snapshot.leases()) {
-      const name = providers.size < caps.providers || providers.has(provider) ? provider : other
+    for (const lease of snapshot.leases()) {
+      const name = providers.size < caps.providers || providers.has(lease.provider) ? lease.provider : other
       providers.add(name)
-      leases.inc({ provider: name, state })
+      leases.inc({ provider: name, state: lease.state })
+      holdUps.count(lease.namespace, name)
     }
   }
   const ago = (then: Duration): Duration => milliseconds(clock.monotonic() - then)
@@ -79,6 +93,7 @@ export function createGauges(registry: Registry, snapshot: Snapshot, clock: Cloc
     leader.set(snapshot.leader() ? 1 : 0)
     sums()
     countLeases()
+    holdUps.refresh()
     const queue = snapshot.queue()
     depth.reset()
     for (const [priority, count] of Object.entries(queue.depth)) depth.set({ priority }, count)

@@ -2,8 +2,9 @@
 // Every label has a bounded set of values; no series belongs to one task, credential or person.
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { reasons } from '../api/reasons.ts'
+import { type Reason, reasons } from '../api/reasons.ts'
 import type { Duration } from '../lib/instant.ts'
+import type { Outcome } from '../ports/authorizer.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Meter } from '../ports/meter.ts'
 import { createGauges, defaultCaps, type SeriesCaps } from './gauges.ts'
@@ -49,6 +50,10 @@ function atMost(cap: number): (value: string) => string {
     return value
   }
 }
+
+const denials = ['PolicyDenied', 'NoPolicyMatched', 'PolicyError', 'PolicyInvalid'] as const satisfies readonly Reason[]
+const outcomes = ['allow', 'forbid', 'noPermit', 'error', 'invalidPolicy'] as const satisfies readonly Outcome[]
+const results = ['success', 'retry', 'failure'] as const
 
 const inSeconds = (length: Duration): number => Math.max(0, length / 1000)
 
@@ -108,10 +113,25 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const auditFailures = counter('taskbound_audit_write_failures_total', 'Audit entries that could not be written and are lost.')
   const eventsDropped = counter('taskbound_events_dropped_total', 'Kubernetes events that could not be written and are lost.')
 
-  const refreshGauges = createGauges(registry, options.snapshot, clock, options.caps ?? defaultCaps)
+  const caps = options.caps ?? defaultCaps
+  const provider = atMost(caps.providers)
+  const counted = new Set<string>()
+  /** Prometheus sees no increase where a series begins with its first count, which would hide the first credential that dies late. */
+  const countFromZero = (name: string): void => {
+    const label = provider(name)
+    if (counted.has(label)) return
+    counted.add(label)
+    overrun.zero({ provider: label })
+  }
+  // for the same reason: what everybody has sooner or later begins at 0
+  decisions.inc({ decision: 'allow', reason: 'Allowed' satisfies Reason }, 0)
+  for (const reason of denials) decisions.inc({ decision: 'deny', reason }, 0)
+  for (const outcome of outcomes) wouldBe.inc({ outcome }, 0)
+  for (const result of results) passes.inc({ result }, 0)
+
+  const refreshGauges = createGauges(registry, options.snapshot, clock, caps, countFromZero)
   const basics = createProcessMetrics(registry, clock)
 
-  const provider = atMost((options.caps ?? defaultCaps).providers)
   const resource = atMost(50)
   const verb = atMost(10)
   const why = atMost(20)
@@ -122,7 +142,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     wouldBe: (outcome) => wouldBe.inc({ outcome }),
     issued: (name, result, took) => issue.observe({ provider: provider(name), result }, inSeconds(took)),
     renewed: (name, result, took) => renew.observe({ provider: provider(name), result }, inSeconds(took)),
-    revoked: (name, length) => overrun.observe({ provider: provider(name) }, inSeconds(length)),
+    revoked(name, length) {
+      countFromZero(name)
+      overrun.observe({ provider: provider(name) }, inSeconds(length))
+    },
     reconciled(result, took) {
       passes.inc({ result })
       passTime.observe(inSeconds(took))

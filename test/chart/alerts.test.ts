@@ -7,6 +7,7 @@ import { parse } from 'yaml'
 import { reasons } from '../../src/api/reasons.ts'
 import { root } from '../generate.ts'
 import { buildTimeout, createHelm, type Helm, monitoringApis, only } from './helm.ts'
+import { groupedBy, metrics, selectorsOf } from './metrics.ts'
 
 interface Alert {
   readonly alert: string
@@ -25,20 +26,6 @@ beforeAll(async () => {
 const text = (path: string): string => readFileSync(`${root}${path}`, 'utf8')
 const { groups } = parse(text('charts/taskbound/files/alerts.yaml')) as { readonly groups: Groups }
 const alerts = groups.flatMap(({ rules }) => rules)
-const rows = [...text('docs/reference/metrics.md').matchAll(/^\| `(taskbound_\w+)` \| (\w+) \| (.*?) \|/gm)]
-const metrics = new Map(
-  rows.flatMap(([, name = '', type = '', labels = '']) => {
-    const known = [...labels.matchAll(/`(\w+)`/g)].map(([, label = '']) => label)
-    const names = type === 'histogram' ? ['_bucket', '_count', '_sum'].map((suffix) => name + suffix) : [name]
-    return names.map((series) => [series, series.endsWith('_bucket') ? [...known, 'le'] : known] as const)
-  }),
-)
-/** Every selector of an expression: a metric and its matchers. */
-const selectorsOf = (expr: string) =>
-  [...expr.matchAll(/\b(taskbound_\w+)(?:\{([^}]*)\})?/g)].map(([, metric = '', inside = '']) => ({
-    metric,
-    matchers: [...inside.matchAll(/(\w+)(=~|=)"([^"]*)"/g)].map(([, label = '', , value = '']) => ({ label, value })),
-  }))
 
 describe.each(alerts.map((alert) => [alert.alert, alert] as const))('%s', (_name, { expr, labels, annotations, ...alert }) => {
   test('names only metrics that exist, of this job, with labels that they have', () => {
@@ -52,7 +39,7 @@ describe.each(alerts.map((alert) => [alert.alert, alert] as const))('%s', (_name
   })
 
   test('groups by labels that all its metrics have, and its texts use no others', () => {
-    const grouped = [...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, list = '']) => list.split(/, */)).filter((label) => label !== 'le')
+    const grouped = groupedBy(expr)
     for (const label of grouped) for (const { metric } of selectorsOf(expr)) expect(metrics.get(metric)).toContain(label)
     const used = [...JSON.stringify(annotations).matchAll(/\$labels\.(\w+)/g)].map(([, label]) => label)
     expect(used.filter((label) => !grouped.includes(label ?? ''))).toEqual([])
@@ -110,8 +97,8 @@ test('values of labels are words that the operator uses', () => {
     return new Set(found.filter((matcher) => matcher.label === label).flatMap(({ value }) => value.split('|')))
   }
   for (const reason of valuesOf('reason')) expect(Object.keys(reasons)).toContain(reason)
-  expect([...valuesOf('state')]).toEqual(['Overdue'])
-  expect(text('src/telemetry/snapshot.ts')).toContain("'Overdue'")
+  expect([...valuesOf('state')].sort()).toEqual(['Broken', 'Outdated', 'Overdue'])
+  for (const state of valuesOf('state')) expect(text('src/telemetry/snapshot.ts')).toContain(`'${state}'`)
   expect([...valuesOf('decision')]).toEqual(['deny'])
   expect([...valuesOf('result')].sort()).toEqual(['failure', 'retry'])
   const buckets = text('src/telemetry/metrics.ts')

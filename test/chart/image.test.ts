@@ -1,12 +1,14 @@
 // The bundle runs by itself, away from the checkout, and the image is made of nothing else.
 
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { helpText } from '../../src/config/settings.ts'
 import { root } from '../generate.ts'
+import { startCollector } from '../support/collector.ts'
 
 const parent = mkdtempSync(join(tmpdir(), 'taskbound-bundle-'))
 const folder = join(parent, 'dist')
@@ -33,12 +35,41 @@ test('what a pod never needs is in a file that is not loaded there', () => {
   expect(stderr).toContain('the kubeconfig cannot be read')
 })
 
+test('what sends spans is in a file that is loaded where a collector is named, and sends them', async () => {
+  const main = readFileSync(join(folder, 'taskbound.mjs'), 'utf8')
+  expect(main).not.toContain('BatchSpanProcessor')
+  const [file] = readdirSync(folder).filter((name) => /^tracing-.*\.mjs$/.test(name))
+  const collector = await startCollector()
+  const script = `
+    import { createTracing } from './${file}'
+    const tracing = createTracing({ url: '${collector.url}', version: '0', replica: 'r', namespace: 'n', log: console })
+    await tracing.span('task.pass', {}, async () => undefined)
+    await tracing.close()`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: folder, env: {}, stdio: 'inherit' })
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(collector.spans().map(({ name }) => name)).toEqual(['task.pass'])
+  await collector.close()
+})
+
+test('the build knows the commit that it was made of, or says that it does not', () => {
+  const main = readFileSync(join(folder, 'taskbound.mjs'), 'utf8')
+  expect(main).toMatch(/\brevision = .*"(?:[0-9a-f]{40}(?:-dirty)?|unknown)"/)
+})
+
 test('nothing of this machine is in it, and the licences of what is', () => {
   for (const name of readdirSync(folder).filter((file) => file.endsWith('.mjs'))) {
     expect(readFileSync(join(folder, name), 'utf8').includes(root)).toBe(false)
   }
   const licenses = readFileSync(join(folder, 'licenses.txt'), 'utf8')
-  for (const name of ['@cedar-policy/cedar-wasm', '@kubernetes/client-node', 'jose', 'pg', 'pino', 'prom-client']) {
+  for (const name of [
+    '@cedar-policy/cedar-wasm',
+    '@kubernetes/client-node',
+    'jose',
+    'pg',
+    'pino',
+    'prom-client',
+    '@opentelemetry/sdk-trace',
+  ]) {
     expect(licenses).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+: [A-Z]`, 'm'))
   }
 })

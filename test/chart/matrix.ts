@@ -20,6 +20,8 @@ export const everything: Case = {
       maxActiveDeadlineSeconds: 31_536_000,
       ledgerLimit: 100_000,
       auditFile: '/audit/audit.log',
+      otlpEndpoint: 'http://collector.monitoring:4318',
+      metricsPerCredential: 'all',
     },
     replicaCount: 3,
     strategy: { rollingUpdate: { maxUnavailable: 1 } },
@@ -47,6 +49,8 @@ export const everything: Case = {
         relabelings: [{ action: 'labeldrop', regex: 'pod' }],
         metricRelabelings: [{ action: 'labeldrop', regex: 'x' }],
       },
+      credentials: { scrape: true, interval: '2m' },
+      dashboards: { enabled: true, labels: { dashboards: 'yes' }, annotations: { grafana_folder: 'Taskbound' } },
       rules: {
         enabled: true,
         labels: { release: 'prometheus' },

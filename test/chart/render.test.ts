@@ -158,17 +158,35 @@ test('monitors keep the label `namespace` of series, and give the job the name t
   ] as const) {
     const objects = helm.render({ metrics: { [key]: { enabled: true } } }, { apiVersions: monitoringApis })
     const { spec } = only(objects, kind)
+    const job = { targetLabel: 'job', replacement: 'taskbound', action: 'replace' }
+    const path = { sourceLabels: ['__metrics_path__'], targetLabel: 'metrics_path', action: 'replace' }
     expect(spec[list]).toEqual([
-      {
-        port: 'metrics',
-        path: '/metrics',
-        honorLabels: true,
-        relabelings: [{ targetLabel: 'job', replacement: 'taskbound', action: 'replace' }],
-      },
+      { port: 'metrics', path: '/metrics', honorLabels: true, relabelings: [job] },
+      { port: 'metrics', path: '/metrics/credentials', honorLabels: true, relabelings: [job, path] },
     ])
     const found = kind === 'ServiceMonitor' ? only(objects, 'Service', 'taskbound-metrics') : only(objects, 'Deployment').spec.template
     expect(found.metadata.labels).toMatchObject(spec.selector.matchLabels)
   }
+})
+
+test('single credentials are scraped as often as is asked, and not where there are none or nobody wants them', () => {
+  const scrapes = (metrics: object, settings: object = {}) => {
+    const objects = helm.render(
+      { metrics: { serviceMonitor: { enabled: true, interval: '30s' }, ...metrics }, settings },
+      { apiVersions: monitoringApis },
+    )
+    return (only(objects, 'ServiceMonitor').spec.endpoints as { path: string; interval: string }[]).map(({ path, interval }) => [
+      path,
+      interval,
+    ])
+  }
+  expect(scrapes({})).toEqual([
+    ['/metrics', '30s'],
+    ['/metrics/credentials', '30s'],
+  ])
+  expect(scrapes({ credentials: { interval: '2m' } })[1]).toEqual(['/metrics/credentials', '2m'])
+  expect(scrapes({ credentials: { scrape: false } })).toHaveLength(1)
+  for (const metricsPerCredential of ['off', false]) expect(scrapes({}, { metricsPerCredential })).toHaveLength(1)
 })
 
 test('the NetworkPolicy lets replicas reach each other also where the issuer is closed to others', () => {
@@ -222,5 +240,5 @@ test('chart, package and operator have one version', () => {
   const text = (path: string): string => readFileSync(`${root}${path}`, 'utf8')
   const { version } = JSON.parse(text('package.json')) as { readonly version: string }
   expect(text('charts/taskbound/Chart.yaml')).toContain(`\nversion: ${version}\nappVersion: ${version}\n`)
-  expect(text('src/main.ts')).toContain(`const version = '${version}'`)
+  expect(text('src/compose/basics.ts')).toContain(`const version = '${version}'`)
 })

@@ -87,6 +87,7 @@ test('what is set arrives, large numbers and namespaces included', () => {
     healthListen: { port: 9081 },
     metricsListen: { port: 9190 },
   })
+  for (const metricsPerCredential of ['off', false]) expect(told({ settings: { metricsPerCredential } }).metricsPerCredential).toBe('off')
   expect(told({}, { name: 'prod', namespace: 'security' })).toMatchObject({
     namespace: 'security',
     serviceAccount: 'prod-taskbound',
@@ -105,7 +106,8 @@ test('the bounds that the schema checks are those of the parser', () => {
     const takes = (value: string | number): boolean => read(String(value)).ok
     if (fallback !== undefined && bound.enum === undefined)
       expect([flag, typeof bound.minimum, typeof bound.maximum]).toEqual([flag, 'number', 'number'])
-    for (const value of bound.enum ?? []) expect([flag, value, takes(value)]).toEqual([flag, value, true])
+    for (const value of bound.enum?.filter((one) => typeof one === 'string') ?? [])
+      expect([flag, value, takes(value)]).toEqual([flag, value, true])
     if (bound.minimum !== undefined) expect([flag, takes(bound.minimum), takes(bound.minimum - 1)]).toEqual([flag, true, false])
     if (bound.maximum !== undefined) expect([flag, takes(bound.maximum), takes(bound.maximum + 1)]).toEqual([flag, true, false])
   }

@@ -22,6 +22,11 @@ const packages = {
   'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
   'kube-controller-manager': 'k8s.io/kubernetes/cmd/kube-controller-manager',
 }
+const nodePackages = {
+  kubelet: 'k8s.io/kubernetes/cmd/kubelet',
+  'kube-proxy': 'k8s.io/kubernetes/cmd/kube-proxy',
+  'kube-scheduler': 'k8s.io/kubernetes/cmd/kube-scheduler',
+}
 const noGo = [
   'go is not there, and it is needed once to build the Kubernetes control plane that the tests run against',
   '  either install Go 1.26 or newer (https://go.dev/dl),',
@@ -29,12 +34,34 @@ const noGo = [
   '  or set KUBECONFIG to a cluster that the tests may use',
 ].join('\n')
 
+/** What a node runs, and the scheduler that gives it pods. */
+export interface NodeBinaries {
+  readonly kubelet: string
+  readonly kubeProxy: string
+  readonly scheduler: string
+}
+
 export async function ensureBinaries(environment: TestEnvironment): Promise<Binaries> {
   if (environment.assetsFolder !== undefined) return givenBinaries(environment.assetsFolder)
+  const folder = await ensureKubernetes(environment, packages)
+  return {
+    etcd: join(folder, 'etcd'),
+    apiServer: join(folder, 'kube-apiserver'),
+    kubectl: join(folder, 'kubectl'),
+    controllerManager: join(folder, 'kube-controller-manager'),
+  }
+}
+
+export async function ensureNodeBinaries(environment: TestEnvironment): Promise<NodeBinaries> {
+  const folder = await ensureKubernetes(environment, nodePackages)
+  return { kubelet: join(folder, 'kubelet'), kubeProxy: join(folder, 'kube-proxy'), scheduler: join(folder, 'kube-scheduler') }
+}
+
+async function ensureKubernetes(environment: TestEnvironment, packages: Readonly<Record<string, string>>): Promise<string> {
   const goMod = await readFile(join(moduleFolder, 'go.mod'), 'utf8')
   const version = /^\tk8s\.io\/kubernetes (v\S+)/m.exec(goMod)?.[1]
   if (version === undefined) throw new Error('test/cluster/go.mod pins no k8s.io/kubernetes')
-  const folder = await ensureGoTools({
+  return ensureGoTools({
     moduleFolder,
     cacheFolder: join(environment.cacheFolder, 'kubernetes'),
     packages,
@@ -42,12 +69,6 @@ export async function ensureBinaries(environment: TestEnvironment): Promise<Bina
     what: `Kubernetes ${version}`,
     noGo,
   })
-  return {
-    etcd: join(folder, 'etcd'),
-    apiServer: join(folder, 'kube-apiserver'),
-    kubectl: join(folder, 'kubectl'),
-    controllerManager: join(folder, 'kube-controller-manager'),
-  }
 }
 
 function givenBinaries(folder: string): Binaries {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Binaries, ensureBinaries } from './build.ts'
-import { type Certificates, makeCertificates, type Pair } from './certificates.ts'
+import { type Certificates, type Leaf, makeCertificates, type Pair } from './certificates.ts'
 import { readTestEnvironment } from './environment.ts'
 import { apiServerArgs, controllerManagerArgs, etcdArgs } from './flags.ts'
 import { createRequester, type Requester } from './requester.ts'
@@ -24,6 +24,10 @@ export interface StartOptions {
   readonly controllerManagerFlags?: readonly string[]
   /** Without a controller manager: faster, and nothing but the tests writes. Then no Namespace gets a ServiceAccount. */
   readonly withoutControllers?: boolean
+  /** Where the API server is to be reached besides loopback: its certificate is good for that address too. */
+  readonly address?: string
+  /** More certificates to make, by the name of their files in `certs` in the folder. */
+  readonly certificates?: Readonly<Record<string, Leaf>>
   /**
    * Runs when the API server is up and before the controller manager is. What defines kinds belongs here: the garbage collector looks for
    * new kinds only every half minute, but knows those that were there when it began.
@@ -61,7 +65,7 @@ export async function startCluster(options: StartOptions = {}): Promise<Cluster>
   // The supervisor is first, so that whatever goes wrong from here on leaves nothing.
   const supervisor = await startSupervisor(made, options.keep ?? false)
   try {
-    return await startIn(made, await makeCertificates(certs), binaries, supervisor, options)
+    return await startIn(made, await makeCertificates(certs, options.address, options.certificates), binaries, supervisor, options)
   } catch (error) {
     await supervisor.stop()
     throw error
@@ -143,7 +147,7 @@ async function startIn(
 class Exited extends Error {}
 
 /** Resolves once `isUp` says so; an exit of the program, or a minute, is an error that carries the end of its log. */
-async function untilUp(dir: string, supervisor: Supervisor, name: string, isUp: () => Promise<boolean>): Promise<void> {
+export async function untilUp(dir: string, supervisor: Supervisor, name: string, isUp: () => Promise<boolean>): Promise<void> {
   for (const begun = Date.now(); ; await sleep(50)) {
     if (await isUp().catch(() => false)) return
     const exit = supervisor.exitOf(name)
@@ -172,7 +176,7 @@ async function onFreePorts<T>(count: number, start: (ports: readonly number[]) =
 }
 
 /** Below the ranges from which systems take ports for outgoing connections, so that a server that restarts finds its port free. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(20_000, 32_000)
     const free = await new Promise<boolean>((resolve) => {
@@ -184,7 +188,8 @@ async function freePort(): Promise<number> {
   }
 }
 
-async function writeKubeconfig(path: string, server: string, ca: string, user: Pair): Promise<string> {
+/** A kubeconfig in JSON with everything inside. */
+export async function writeKubeconfig(path: string, server: string, ca: string, user: Pair): Promise<string> {
   const base64 = (text: string) => Buffer.from(text).toString('base64')
   const config = {
     apiVersion: 'v1',

@@ -39,6 +39,7 @@ test('outside a cluster nothing need be set: it acts as the ServiceAccount and l
     },
     healthListen: { host: '127.0.0.1', port: 8081 },
     metricsListen: { host: '127.0.0.1', port: 9090 },
+    metricsPerCredential: 'top',
     policySettle: seconds(5),
     maxActiveDeadline: seconds(86_400),
     watchNamespaces: [],
@@ -48,6 +49,7 @@ test('outside a cluster nothing need be set: it acts as the ServiceAccount and l
     inFlight: 32,
     drainTimeout: 120_000,
     clusterNetworks: [],
+    tracesUrl: undefined,
     logLevel: 'info',
     auditFile: undefined,
   })
@@ -72,6 +74,11 @@ const at = (settings: Settings, path: string): unknown =>
 
 describe('a setting is read', () => {
   const rows: readonly Row[] = [
+    ['tracesUrl', ['--otlp-endpoint=http://c:4318/'], {}, 'http://c:4318/v1/traces'],
+    ['tracesUrl', [], { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://c/x' }, 'https://c/x/v1/traces'],
+    ['tracesUrl', [], { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://d/t' }, 'http://d/t'],
+    ['tracesUrl', [], { OTEL_EXPORTER_OTLP_ENDPOINT: '' }, undefined],
+    ['metricsPerCredential', ['--metrics-per-credential=off'], {}, 'off'],
     ['namespace', ['--namespace=a'], { TASKBOUND_NAMESPACE: 'b', POD_NAMESPACE: 'c' }, 'a'],
     ['namespace', ['--namespace', 'a'], {}, 'a'],
     ['namespace', [], { TASKBOUND_NAMESPACE: 'b', POD_NAMESPACE: 'c' }, 'b'],

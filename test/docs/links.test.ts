@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path'
 import { expect, test } from '@jest/globals'
 
 const root = resolve(import.meta.dirname, '../..')
-const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...globSync('docs/**/*.md', { cwd: root })]
+const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...globSync('{docs,examples,charts}/**/*.md', { cwd: root })]
 
 const anchorsOf = (file: string): readonly string[] =>
   [...readFileSync(file, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>

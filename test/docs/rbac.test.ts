@@ -34,6 +34,15 @@ test.each([
   expect(given(kind).length).toBeGreaterThan(0)
 })
 
+test('in the whole cluster each verb has its reason', () => {
+  const section = page.split(/^## /m).find((part) => part.startsWith('In the whole cluster')) ?? ''
+  const lacking = [...section.matchAll(/^\| (`.+?) \| (.+?) \| (.+) \|$/gm)].flatMap(([, resources, verbs = '', why = '']) => {
+    const given = [...why.matchAll(/(?:^|; )([a-z, ]+?): /g)].flatMap(([, list = '']) => list.split(/, | and /))
+    return verbs.split(', ').flatMap((verb) => (given.includes(verb) ? [] : `${resources}: ${verb}`))
+  })
+  expect(lacking).toEqual([])
+})
+
 test('nothing reads Secrets outside the own namespace, and nothing is a wildcard', () => {
   const onSecrets = given('ClusterRole').filter((rule) => rule.startsWith('secrets'))
   expect(onSecrets).toEqual(['secrets: create, update, delete'])

@@ -8,7 +8,7 @@ import { connect, type KubeTestClient } from '../support/cluster.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const files = globSync('examples/**/*.yaml', { cwd: root })
-const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/**/*.md', { cwd: root })]
+const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('{docs,examples}/**/*.md', { cwd: root })]
 const blocks = pages.flatMap((page) =>
   [...readFileSync(resolve(root, page), 'utf8').matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = ''], i): [string, string] => [
     `${page}, block ${i + 1}`,
@@ -16,7 +16,7 @@ const blocks = pages.flatMap((page) =>
   ]),
 )
 
-const namespaces = ['taskbound-quickstart', 'taskbound-postgresql']
+const namespaces = ['quickstart', 'postgresql', 'webhook', 'examples', 'examples-worker'].map((name) => `taskbound-${name}`)
 let kube: KubeTestClient
 
 beforeAll(async () => {
@@ -24,6 +24,8 @@ beforeAll(async () => {
   // a dry run makes no namespace for what comes after it
   for (const name of namespaces) await kube.kubectl(['create', 'namespace', name])
   await kube.kubectl(['apply', '-f', resolve(root, 'test/support/rbac.yaml')])
+  // a pod is refused, even in a dry run, while its ServiceAccount is absent
+  await kube.kubectl(['-n', 'taskbound-examples', 'create', 'serviceaccount', 'reporter'])
 })
 
 afterAll(async () => {

@@ -21,6 +21,7 @@ export interface Row {
 
 export const credential = { name: 'api', providerRef: { kind: 'ClusterCredentialProvider', name: 'corp' } }
 const jwt = { profile: 'AccessToken', audiences: ['https://a.example'] }
+const webhook = { url: 'https://keys.example', audience: 'https://keys.example', scopes: ['read'] }
 const postgres = { host: 'db.example', databases: ['app'], groups: ['app_read'], loginSecretRef: { name: 'db-login' } }
 const pin = { kind: 'ClusterCredentialProvider', name: 'corp', uid: 'u', type: 'jwt' }
 export const leaseSpec = {
@@ -109,6 +110,18 @@ export const rows: readonly Row[] = [
     rule: "`postgres` must be specified when `type` is 'postgres'",
     pass: { spec: { type: 'postgres', jwt: undefined, postgres } },
     fail: { spec: { type: 'postgres', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`webhook` must be specified when `type` is 'webhook'",
+    pass: { spec: { type: 'webhook', jwt: undefined, webhook } },
+    fail: { spec: { type: 'webhook', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`url` may not be changed',
+    pass: { spec: { type: 'webhook', jwt: undefined, webhook }, change: { webhook: { scopes: ['other'] } } },
+    fail: { spec: { type: 'webhook', jwt: undefined, webhook }, change: { webhook: { url: 'https://other.example' } } },
   },
   {
     kind: 'ClusterCredentialProvider',

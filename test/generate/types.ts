@@ -25,6 +25,7 @@ const names: Readonly<Record<string, string>> = {
   'ClusterCredentialProviderSpec.namespaces': 'NamespaceSelector',
   'ClusterCredentialProviderSpec.jwt': 'JwtProviderSpec',
   'ClusterCredentialProviderSpec.postgres': 'PostgresProviderSpec',
+  'ClusterCredentialProviderSpec.webhook': 'WebhookProviderSpec',
   'ClusterCredentialProviderStatus.revocation': 'RevocationPromise',
   'NamespaceSelector.matchExpressions': 'NamespaceRequirement',
   'CredentialLeaseSpec.task': 'TaskPin',

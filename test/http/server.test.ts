@@ -106,7 +106,7 @@ describe('health', () => {
 
 test('metrics are made at each scrape', async () => {
   let scrapes = 0
-  const route = metricsRoute(async () => ({ contentType: 'text/plain; version=0.0.4', text: `scrapes ${++scrapes}\n` }))
+  const route = metricsRoute('/metrics', async () => ({ contentType: 'text/plain; version=0.0.4', text: `scrapes ${++scrapes}\n` }))
   const url = `http://127.0.0.1:${await serve([route])}/metrics`
   await fetch(url)
   expect(await (await fetch(url)).text()).toBe('scrapes 2\n')

@@ -1,28 +1,36 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import { compactVerify, createLocalJWKSet, decodeProtectedHeader, type JWK } from 'jose'
-import { formatKeyDocument, generateKeyDocument, type KeyDocument, parseKeyDocument } from '../../src/issuer/key-document.ts'
+import {
+  formatKeyDocument,
+  generateKeyDocument,
+  type IssuerProfile,
+  type KeyDocument,
+  parseKeyDocument,
+  issuerProfiles as profiles,
+} from '../../src/issuer/key-document.ts'
 import { type KeyStore, loadOrCreate } from '../../src/issuer/key-store.ts'
 import { createKeyring } from '../../src/issuer/keyring.ts'
 import { accessTokenClaims } from '../../src/issuer/profiles/access-token.ts'
 import { jwtSvidClaims } from '../../src/issuer/profiles/jwt-svid.ts'
+import { loginClaims } from '../../src/issuer/profiles/login.ts'
 import { statusListClaims } from '../../src/issuer/profiles/status-list.ts'
 import { plus, seconds } from '../../src/lib/instant.ts'
 import { Material } from '../../src/lib/material.ts'
 import { ok } from '../../src/lib/result.ts'
-import type { Claims, Profile } from '../../src/ports/signer.ts'
+import type { Claims } from '../../src/ports/signer.ts'
 import { identity, makeKeyring, makeOrder, start, text } from './world.ts'
 
 const facts = { identity, order: makeOrder(), tokenId: 'one' }
 const status = { uri: 'https://issuer.example/status-lists/0', index: 3 }
 const uri = status.uri
-const claims: Readonly<Record<Profile, Claims>> = {
+const claims: Readonly<Record<IssuerProfile, Claims>> = {
   AccessToken: must(accessTokenClaims({ ...facts, status })),
   JWTSVID: must(jwtSvidClaims(facts)),
   StatusList: statusListClaims({ uri, bits: new Uint8Array(8), issuedAt: start, expiresAt: plus(start, seconds(60)), ttl: seconds(15) }),
 }
-const typ: Readonly<Record<Profile, string>> = { AccessToken: 'at+jwt', JWTSVID: 'JWT', StatusList: 'statuslist+jwt' }
-const profiles: readonly Profile[] = ['AccessToken', 'JWTSVID', 'StatusList']
+const login = must(loginClaims({ identity, audience: 'https://vault.example', tokenId: 'one', now: start }))
+const typ: Readonly<Record<IssuerProfile, string>> = { AccessToken: 'at+jwt', JWTSVID: 'JWT', StatusList: 'statuslist+jwt' }
 
 function must<T>(result: { ok: true; value: T } | { ok: false; failure: unknown }): T {
   if (!result.ok) throw new Error(JSON.stringify(result.failure))
@@ -47,12 +55,26 @@ describe('the keyring', () => {
   test('publishes the keys of each profile where its verifiers look and nowhere else', async () => {
     const document = await generateKeyDocument(start)
     const keyring = must(await createKeyring(document))
-    const kid = (profile: Profile) => document.profiles[profile].active
+    const kid = (profile: IssuerProfile) => document.profiles[profile].active
     expect(keyring.jwks().keys.map(({ kid, use }) => [kid, use])).toEqual([
       [kid('AccessToken'), 'sig'],
       [kid('StatusList'), 'sig'],
     ])
     expect(keyring.spiffeKeys().keys.map(({ kid, use }) => [kid, use])).toEqual([[kid('JWTSVID'), 'jwt-svid']])
+  })
+
+  test('signs nothing of a profile whose keys are in another document', async () => {
+    const logins = must(await createKeyring(await generateKeyDocument(start, 'ES256', ['Login'])))
+    await expect(logins.sign('AccessToken', claims.AccessToken)).rejects.toThrow('refused to sign')
+    await expect((await makeKeyring()).sign('Login', login)).rejects.toThrow('refused to sign')
+    expect(decodeProtectedHeader(text(await logins.sign('Login', login)))).toEqual({
+      alg: 'ES256',
+      kid: logins.jwks().keys[0]?.kid,
+      typ: 'JWT',
+    })
+    expect([logins.jwks().keys.length, logins.spiffeKeys().keys.length]).toEqual([1, 0])
+    const document = await generateKeyDocument(start)
+    expect(await parseKeyDocument(formatKeyDocument(document), ['Login'])).toMatchObject({ ok: false })
   })
 
   test.each(['ES256', 'RS256'] as const)('publishes no private member of a key of %s', async (alg) => {

@@ -6,6 +6,7 @@ import type { Presence, Task } from '../../src/core/observed.ts'
 import type { Effect, Performed } from '../../src/core/plan.ts'
 import { createStore } from '../../src/kube/store.ts'
 import { at, milliseconds } from '../../src/lib/instant.ts'
+import { noTracer } from '../../src/ports/tracer.ts'
 import type { Apply } from '../../src/runtime/apply.ts'
 import { createDeparted } from '../../src/runtime/departed.ts'
 import { createReconcile } from '../../src/runtime/reconcile.ts'
@@ -33,6 +34,7 @@ function world(live: Presence) {
     throw new Error('not to be called here')
   }
   const reconcile = createReconcile({
+    tracer: noTracer,
     views: { tasks } as unknown as Views,
     departed,
     doubt: { task: async () => live, agent: unused, serviceAccount: unused, workload: unused },

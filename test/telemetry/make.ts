@@ -3,6 +3,8 @@ import { asUid, toTaskKey } from '../../src/core/names.ts'
 import { at, type Duration, type Instant, milliseconds } from '../../src/lib/instant.ts'
 import type { AuditEntry, EventNote, Subject } from '../../src/ports/journal.ts'
 import type { Log } from '../../src/ports/log.ts'
+import { type Census, createCensus } from '../../src/telemetry/census.ts'
+import type { CredentialRow, LeaseRow, Snapshot, TaskRow } from '../../src/telemetry/snapshot.ts'
 
 export const start = Date.parse('2026-03-01T10:00:00.123Z')
 
@@ -17,6 +19,59 @@ export function makeClock() {
     },
   }
 }
+
+/** A replica that leads, has no tasks and lacks nothing. */
+export const emptySnapshot: Snapshot = {
+  census: createCensus,
+  tasks: () => [],
+  leases: () => [],
+  queue: () => ({ depth: { end: 0, new: 0, resync: 0 }, oldest: undefined }),
+  watches: () => [],
+  leader: () => true,
+  held: () => [],
+  ledgerLimit: 1000,
+  policies: () => [],
+  policyChangedAt: () => at(start),
+}
+
+/** Tasks, counted as if they had come one after the other; each by a name of its own. */
+export function censusOf(tasks: Iterable<TaskRow>): Census {
+  const census = createCensus()
+  let number = 0
+  for (const task of tasks) census.change(undefined, { ...task, name: `t${number++}` })
+  return census
+}
+
+/** @param left seconds until it dies */
+export const credential = (left: number | undefined, change: Partial<CredentialRow> = {}): CredentialRow => ({
+  name: 'api',
+  provider: 'corp',
+  state: 'Live',
+  lasting: false,
+  overdueAt: undefined,
+  expiresAt: left === undefined ? undefined : at(start + left * 1000),
+  ...change,
+})
+
+export const taskRow = (namespace: string, credentials: CredentialRow[], change: Partial<TaskRow> = {}): TaskRow => ({
+  namespace,
+  name: 'close-books',
+  state: 'Active',
+  waiting: undefined,
+  deletedAt: undefined,
+  credentials,
+  ...change,
+})
+
+export const leaseRow = (change: Partial<LeaseRow> = {}): LeaseRow => ({
+  namespace: 'a',
+  task: 'close-books',
+  credential: 'db',
+  provider: 'db',
+  expiresAt: at(start + 60_000),
+  state: 'Open',
+  ...change,
+})
 
 /** Keeps what is written. */
 export function makeSink() {

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { at, milliseconds, seconds } from '../../src/lib/instant.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
-import { type CredentialRow, type Snapshot, sum, type TaskRow } from '../../src/telemetry/snapshot.ts'
-import { makeClock, start } from './make.ts'
+import type { CredentialRow, PolicyRow, Snapshot, TaskRow } from '../../src/telemetry/snapshot.ts'
+import { censusOf, credential, emptySnapshot, leaseRow, makeClock, start, taskRow } from './make.ts'
 
 const open: Metrics[] = []
 afterEach(() => {
@@ -11,26 +11,14 @@ afterEach(() => {
 
 function make(change: Partial<Snapshot> = {}) {
   const clock = makeClock()
-  const snapshot: Snapshot = {
-    tasks: () => [],
-    leases: () => [],
-    queue: () => ({ depth: { end: 0, new: 0, resync: 0 }, oldest: undefined }),
-    watches: () => [],
-    leader: () => true,
-    ...change,
-  }
+  const tasks = change.tasks ?? emptySnapshot.tasks
+  const snapshot: Snapshot = { ...emptySnapshot, census: () => censusOf(tasks()), ...change }
   const metrics = createMetrics({ clock, version: '0.1.0', revision: 'abc', snapshot })
   open.push(metrics)
   return { clock, metrics, lines: async () => (await metrics.scrape()).split('\n').filter((line) => line !== '' && !line.startsWith('#')) }
 }
 
-const credential = (left: number | undefined, change: Partial<CredentialRow> = {}): CredentialRow => ({
-  provider: 'corp',
-  state: 'Live',
-  expiresAt: left === undefined ? undefined : at(start + left * 1000),
-  ...change,
-})
-const task = (namespace: string, credentials: CredentialRow[], state = 'Active'): TaskRow => ({ namespace, state, credentials })
+const task = (namespace: string, credentials: CredentialRow[], state = 'Active'): TaskRow => taskRow(namespace, credentials, { state })
 
 /** Uses every method once, so that every metric has a series. */
 function useAll(metrics: Metrics): void {
@@ -49,8 +37,8 @@ function useAll(metrics: Metrics): void {
 
 test('every metric has help, a name that promtool accepts, and only bounded labels', async () => {
   const { metrics } = make({
-    tasks: () => [task('a', [credential(30)])],
-    leases: () => [{ provider: 'db', state: 'Open' }],
+    tasks: () => [taskRow('a', [credential(30)], { waiting: { reason: 'Waiting', since: at(start) } })],
+    leases: () => [leaseRow()],
     watches: () => [{ resource: 'x', lastProgress: seconds(1) }],
   })
   useAll(metrics)
@@ -72,7 +60,7 @@ test('every metric has help, a name that promtool accepts, and only bounded labe
   expect([...labels].sort()).toEqual(
     [
       ...['code', 'decision', 'le', 'namespace', 'node_version', 'outcome', 'priority', 'provider', 'reason', 'resource', 'result'],
-      ...['revision', 'state', 'verb', 'version', 'within'],
+      ...['revision', 'scope', 'state', 'verb', 'version', 'within'],
     ].sort(),
   )
 })
@@ -109,10 +97,26 @@ test('failures that never happened read 0, so that an alert on their rate works 
   )
 })
 
+test('overruns of a provider are counted from 0 once it has a credential, and never begin again', async () => {
+  let tasks = [task('a', [credential(30)])]
+  const { metrics, lines } = make({ tasks: () => tasks })
+  const count = async () => (await lines()).filter((line) => line.startsWith('taskbound_credential_overrun_seconds_count'))
+  expect(await count()).toEqual(['taskbound_credential_overrun_seconds_count{provider="corp"} 0'])
+  metrics.revoked('corp', seconds(1))
+  tasks = []
+  expect(await count()).toEqual(['taskbound_credential_overrun_seconds_count{provider="corp"} 1'])
+})
+
 test('credentials are counted by state and by how soon they die; one that is dead or has no end does not die soon', async () => {
   const { lines } = make({
     tasks: () => [
-      task('a', [credential(30), credential(60), credential(400), credential(undefined), credential(-1, { state: 'Revoking' })]),
+      task('a', [
+        credential(30),
+        credential(60),
+        credential(400),
+        credential(undefined),
+        credential(-1, { state: 'Revoking', lasting: true }),
+      ]),
       task('a', [credential(30_000, { provider: 'git' })], 'Suspended'),
     ],
   })
@@ -142,6 +146,74 @@ test('a deleted task, a stopped watch and an empty priority leave no series', as
   tasks = []
   watches = []
   expect(await ours()).toBe(0)
+})
+
+describe('what holds tasks up', () => {
+  const minute = 60_000
+  const since = (minutes: number) => at(start - minutes * minute)
+  const rows = async (change: Partial<Snapshot>, pattern: RegExp) => (await make(change).lines()).filter((line) => pattern.test(line))
+
+  test('every reason for which nothing is issued at all reads 0 or 1', async () => {
+    expect(await rows({ held: () => ['Draining'] }, /^taskbound_issuing_held/)).toEqual([
+      'taskbound_issuing_held{reason="FencesMissing"} 0',
+      'taskbound_issuing_held{reason="StaleView"} 0',
+      'taskbound_issuing_held{reason="Draining"} 1',
+    ])
+  })
+
+  test('of the tasks that wait the oldest counts, by what it waits for', async () => {
+    const waits = (reason: string, minutes: number) => taskRow('a', [], { state: 'Pending', waiting: { reason, since: since(minutes) } })
+    const tasks = () => [waits('IssueFailed', 1), waits('IssueFailed', 5), waits('IssueFailed', 2), waits('Waiting', 3), task('a', [])]
+    expect(await rows({ tasks }, /^taskbound_tasks_pending/)).toEqual([
+      'taskbound_tasks_pending_oldest_seconds{reason="IssueFailed"} 300',
+      'taskbound_tasks_pending_oldest_seconds{reason="Waiting"} 180',
+    ])
+    const many = Array.from({ length: 100 }, (_, i) => waits(`R${i}`, i))
+    expect(await rows({ tasks: () => many }, /^taskbound_tasks_pending/)).toHaveLength(41)
+  })
+
+  test('a deletion that waits is seen by its age, and none reads 0', async () => {
+    const tasks = () => [taskRow('a', [], { deletedAt: since(2) }), taskRow('a', [], { deletedAt: since(9) }), task('a', [])]
+    expect(await rows({ tasks }, /^taskbound_tasks_deleting/)).toEqual(['taskbound_tasks_deleting_oldest_seconds 540'])
+    expect(await rows({}, /^taskbound_tasks_deleting/)).toEqual(['taskbound_tasks_deleting_oldest_seconds 0'])
+  })
+
+  test('the ledger is as full as the namespace that has the most rows', async () => {
+    const leases = () => [leaseRow(), leaseRow(), leaseRow(), leaseRow({ namespace: 'b' }), leaseRow({ provider: 'git' })]
+    expect(await rows({ leases, ledgerLimit: 4 }, /^taskbound_ledger/)).toEqual([
+      'taskbound_ledger_fullest_ratio{provider="db"} 0.75',
+      'taskbound_ledger_fullest_ratio{provider="git"} 0.25',
+    ])
+  })
+
+  test('policies are counted by state, also where there are none, and the last change has a time', async () => {
+    const policies = (): PolicyRow[] => [
+      { scope: 'Cluster', state: 'Valid' },
+      { scope: 'Namespace', state: 'Broken' },
+      { scope: 'Namespace', state: 'Broken' },
+    ]
+    const found = await rows({ policies }, /^taskbound_polic(?:ies|y_last)/)
+    expect(found).toHaveLength(9)
+    expect(found).toEqual(
+      expect.arrayContaining([
+        'taskbound_policies{scope="Cluster",state="Valid"} 1',
+        'taskbound_policies{scope="Cluster",state="Outdated"} 0',
+        'taskbound_policies{scope="Namespace",state="Broken"} 2',
+        `taskbound_policy_last_change_timestamp_seconds ${start / 1000}`,
+      ]),
+    )
+  })
+
+  test('what was there is forgotten at the next scrape', async () => {
+    let tasks = [taskRow('a', [], { waiting: { reason: 'Waiting', since: since(1) }, deletedAt: since(1) })]
+    let leases = [leaseRow()]
+    const { lines } = make({ tasks: () => tasks, leases: () => leases })
+    const ours = async () => (await lines()).filter((line) => /^taskbound_(?:tasks_|ledger)/.test(line))
+    expect(await ours()).toHaveLength(3)
+    tasks = []
+    leases = []
+    expect(await ours()).toEqual(['taskbound_tasks_deleting_oldest_seconds 0'])
+  })
 })
 
 test('progress of a watch is told in wall-clock time, and a watch without any reads 0', async () => {
@@ -210,8 +282,7 @@ describe('at 100,000 credentials', () => {
     expect(b / a).toBeLessThan(1.1)
   })
 
-  test('the sums take little longer than reading every row once, and 5 ms or so', () => {
-    const now = at(start)
+  test('a scrape takes 5 ms or so, and less than reading every row once', async () => {
     const read = (): number => {
       const states = new Map<string, number>()
       for (const one of many) {
@@ -219,17 +290,21 @@ describe('at 100,000 credentials', () => {
       }
       return states.size
     }
-    const best = (run: () => unknown): number =>
-      Math.min(
-        ...Array.from({ length: 15 }, () => {
-          const before = performance.now()
-          run()
-          return performance.now() - before
-        }),
-      )
-    const floor = best(read)
-    const ours = best(() => sum(many, now, { namespaces: 200, providers: 50 }))
-    console.log(`sums over 100,000 credentials: ${ours.toFixed(1)} ms, reading them ${floor.toFixed(1)} ms`)
-    expect(ours).toBeLessThan(Math.max(5, 3 * floor))
+    const census = censusOf(many)
+    const { metrics } = make({ tasks: () => many, census: () => census })
+    useAll(metrics)
+    const best = async (run: () => unknown): Promise<number> => {
+      let least = Number.POSITIVE_INFINITY
+      for (let i = 0; i < 30; i++) {
+        const before = performance.now()
+        await run()
+        least = Math.min(least, performance.now() - before)
+      }
+      return least
+    }
+    const [floor, ours] = [await best(read), await best(() => metrics.scrape())]
+    console.log(`a scrape of 100,000 credentials: ${ours.toFixed(1)} ms; reading each once: ${floor.toFixed(1)} ms`)
+    // on a machine that is busy with other things both take longer
+    expect(ours).toBeLessThan(Math.max(5, 1.5 * floor))
   })
 })

@@ -20,6 +20,8 @@
 {{- end }}
 {{- range $name, $value := .Values.settings }}
 {{- $text := ternary (int64 $value) $value (kindIs "float64" $value) | toString }}
+{{- /* an `off` without quotes is a boolean to YAML */}}
+{{- if kindIs "bool" $value }}{{ $text = ternary "on" "off" $value }}{{ end }}
 {{- if and (ne $text "") (not (kindIs "invalid" $value)) }}
 - name: TASKBOUND_{{ $name | snakecase | upper }}
   value: {{ $text | quote }}

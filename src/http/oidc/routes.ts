@@ -2,7 +2,7 @@
 // Every URL in an answer comes from configuration; nothing here depends on who asks.
 
 import { createHash } from 'node:crypto'
-import { bundleDocument, discoveryDocument, paths } from '../../issuer/discovery.ts'
+import { bundleDocument, discoveryDocument, loginClaimNames, paths } from '../../issuer/discovery.ts'
 import type { Keyring } from '../../issuer/keyring.ts'
 import type { Published } from '../../issuer/statuslist/handed-on.ts'
 import { statusListUri } from '../../issuer/statuslist/statuslist.ts'
@@ -13,6 +13,8 @@ import type { HttpAnswer, HttpRequest, Route } from '../route.ts'
 export interface OidcDependencies {
   readonly identity: IssuerIdentity
   readonly keyring: () => Keyring
+  /** the issuer of logins */
+  readonly logins: { readonly identity: IssuerIdentity; readonly keyring: () => Keyring }
   /** as `StatusLists` */
   readonly statuses: {
     publish(uri: string): Promise<Published>
@@ -30,10 +32,8 @@ const idPattern = /^[0-9a-f]{32}$/
 const open = { 'access-control-allow-origin': '*' }
 
 /** Routes below the path of the issuer's URL. */
-export function oidcRoutes({ identity, keyring, statuses }: OidcDependencies): readonly Route[] {
-  const base = new URL(identity.url).pathname.replace(/\/$/, '')
-  const document = (type: string, make: () => unknown) => (request: HttpRequest) =>
-    tagged(request, { 'content-type': type, 'cache-control': `public, max-age=${toSeconds(keyLife)}` }, JSON.stringify(make()))
+export function oidcRoutes({ identity, keyring, logins, statuses }: OidcDependencies): readonly Route[] {
+  const base = baseOf(identity)
 
   async function statusList(request: HttpRequest): Promise<HttpAnswer> {
     if (!idPattern.test(request.parameter)) return { status: 404, headers: open, body: 'no such status list\n' }
@@ -47,16 +47,30 @@ export function oidcRoutes({ identity, keyring, statuses }: OidcDependencies): r
   }
 
   return [
-    {
-      path: base + paths.discovery,
-      handle: document('application/json', () => discoveryDocument(identity, keyring().jwks())),
-    },
-    { path: base + paths.keys, handle: document('application/jwk-set+json', () => keyring().jwks()) },
+    ...issuerDocuments(identity, keyring, (keys) => discoveryDocument(identity, keys)),
+    ...issuerDocuments(logins.identity, logins.keyring, (keys) => discoveryDocument(logins.identity, keys, loginClaimNames)),
     {
       path: base + paths.bundle,
       handle: document('application/json', () => bundleDocument(keyring().spiffeKeys(), keyring().revision, keyLife)),
     },
     { path: `${base}${paths.statusLists}/*`, handle: statusList },
+  ]
+}
+
+const baseOf = ({ url }: IssuerIdentity): string => new URL(url).pathname.replace(/\/$/, '')
+
+const document = (type: string, make: () => unknown) => (request: HttpRequest) =>
+  tagged(request, { 'content-type': type, 'cache-control': `public, max-age=${toSeconds(keyLife)}` }, JSON.stringify(make()))
+
+function issuerDocuments(
+  identity: IssuerIdentity,
+  keyring: () => Keyring,
+  discover: (keys: ReturnType<Keyring['jwks']>) => unknown,
+): readonly Route[] {
+  const base = baseOf(identity)
+  return [
+    { path: base + paths.discovery, handle: document('application/json', () => discover(keyring().jwks())) },
+    { path: base + paths.keys, handle: document('application/jwk-set+json', () => keyring().jwks()) },
   ]
 }
 

@@ -17,6 +17,8 @@ const shapes: Readonly<Record<Profile, Shape>> = {
   },
   // Without `iss`: a stock OIDC verifier of our issuer must not take an SVID for an access token.
   JWTSVID: { typ: 'JWT', required: ['sub', 'aud', 'exp', 'iat'], forbidden: ['iss', 'client_id', 'scope', 'status', 'status_list'] },
+  // `typ` as sources expect it of whom they let in; its issuer and its keys are no token's of a task
+  Login: { typ: 'JWT', required: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti'], forbidden: ['client_id', 'scope', 'status', 'status_list'] },
   StatusList: { typ: 'statuslist+jwt', required: ['sub', 'iat', 'exp', 'ttl', 'status_list'], forbidden: ['aud', 'client_id', 'scope'] },
 }
 

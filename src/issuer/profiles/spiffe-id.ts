@@ -17,6 +17,9 @@ export function taskId(trustDomain: string, task: TaskKey, agent: string, taskUi
   return spiffeId(trustDomain, ['ns', splitKey(task).namespace, 'agent', agent, 'task', taskUid])
 }
 
+/** `spiffe://<trust domain>/taskbound`: the operator. */
+export const operatorId = (trustDomain: string): Result<string, string> => spiffeId(trustDomain, ['taskbound'])
+
 function spiffeId(trustDomain: string, segments: readonly string[]): Result<string, string> {
   if (!trustDomainPattern.test(trustDomain)) return fail('the trust domain is not a SPIFFE trust domain')
   for (const segment of segments) {

@@ -11,6 +11,7 @@ import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Meter } from '../../ports/meter.ts'
 import type { Issued, Order, Provider, Reservation } from '../../ports/provider.ts'
+import type { Tracer } from '../../ports/tracer.ts'
 import type { Gather } from '../gather.ts'
 import type { Bulkhead } from '../ledger/bulkhead.ts'
 import type { Health } from '../ledger/health.ts'
@@ -27,20 +28,31 @@ export interface IssueDeps extends SecretWriter {
   /** lets no more calls to one provider be under way than it may take of the workers */
   readonly bulkhead: Bulkhead
   readonly health: Health
+  readonly tracer: Pick<Tracer, 'span'>
 }
 
 export async function issue(deps: IssueDeps, pass: Pass, effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>): Promise<Outcome> {
   const { task } = pass.observed
   const made: Record<string, Issued> = {}
   for (const order of effect.orders) {
-    const issued = await make(deps, pass, effect, order)
+    const { name: credential, provider } = order
+    const name = effect.tag === 'Issue' ? 'credential.issue' : 'credential.renew'
+    const issued = await deps.tracer.span(name, { credential, provider: provider.name, attempt: effect.attempt }, async (span) => {
+      const result = await make(deps, pass, effect, order)
+      if (!result.ok) span.failed(result.failure.reason)
+      return result
+    })
     if (!issued.ok) return { tag: 'retry', failure: issued.failure }
     made[order.name] = issued.value
   }
   if (!(await stillAllowed(deps, pass))) return { tag: 'denied' }
   const object = secretObject(task, effect.attempt, secretData(task, made))
   const write = effect.tag === 'Issue' ? createOrReplace : replace
-  const written = await write(deps, placeOf(task), object)
+  const written = await deps.tracer.span('secret.write', { attempt: effect.attempt }, async (span) => {
+    const result = await write(deps, placeOf(task), object)
+    if (!result.ok) span.set({ result: result.failure.kind })
+    return result
+  })
   if (!written.ok) return outcomeOf(effect, written.failure)
   const { uid, resourceVersion } = written.value.metadata
   pass.written = { uid, resourceVersion }

@@ -13,6 +13,7 @@ import { unreachable } from '../../lib/unreachable.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Provider } from '../../ports/provider.ts'
+import type { Span, Tracer } from '../../ports/tracer.ts'
 import type { Doubt } from '../views.ts'
 import type { Health } from './health.ts'
 import { type LeaseStatus, leaseStatus, leasesResource } from './rows.ts'
@@ -30,6 +31,7 @@ export interface CollectDeps {
   readonly leads: () => boolean
   readonly clock: Clock
   readonly log: Pick<Log, 'warn'>
+  readonly tracer: Pick<Tracer, 'span'>
   readonly namespace: string
   /** whether a pass has decided that it dies */
   readonly doomed: (handle: string) => boolean
@@ -106,7 +108,14 @@ export function createCollect(deps: CollectDeps): Collect {
 
   async function revoke(lease: Lease): Promise<After> {
     tell.dying(lease)
-    const killed = await kill(lease)
+    const { task, credential, provider, attempt } = lease
+    const attributes = { namespace: task.namespace, task: task.name, taskUid: task.uid, credential, provider: provider.name, attempt }
+    const work = async (span: Span) => {
+      const result = await kill(lease)
+      if (!result.ok) span.failed(result.failure.reason)
+      return result
+    }
+    const killed = await deps.tracer.span('lease.revoke', attributes, work, 'root')
     if (killed.ok) {
       const now = clock.now()
       if (!(await write(lease, { state: 'Revoked', revokedAt: now, closedAt: now }))) return retry

@@ -15,6 +15,7 @@ import type { Journal } from '../../ports/journal.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Meter } from '../../ports/meter.ts'
 import type { Provider } from '../../ports/provider.ts'
+import type { Tracer } from '../../ports/tracer.ts'
 import type { LeaseRow } from '../../telemetry/snapshot.ts'
 import type { ProviderObject } from '../objects/kinds.ts'
 import type { Document } from '../storage.ts'
@@ -48,6 +49,7 @@ export interface LedgerDeps {
   readonly entropy: Entropy
   readonly journal: Journal
   readonly meter: Pick<Meter, 'revoked'>
+  readonly tracer: Pick<Tracer, 'span'>
   readonly log: Log
   /** whether tasks of a namespace are served by this installation */
   readonly serves: (namespace: string) => boolean
@@ -232,7 +234,11 @@ export function createLedger(deps: LedgerDeps): Ledger {
         const since = dying.since(lease.handle)
         const dies = since !== undefined || lease.state === 'Revoking'
         yield {
+          namespace: lease.task.namespace,
+          task: lease.task.name,
+          credential: lease.credential,
           provider: lease.provider.name,
+          expiresAt: lease.expiresAt,
           state: !dies ? 'Open' : since !== undefined && now - since <= overdueAfter ? 'Revoking' : 'Overdue',
         }
       }

@@ -32,6 +32,7 @@ export function readTask(object: unknown): Task | undefined {
     generation: number(metadata['generation']) ?? 0,
     createdAt: parseTime(text(metadata['creationTimestamp'])) ?? at(0),
     deleting: metadata['deletionTimestamp'] !== undefined,
+    deletedAt: parseTime(text(metadata['deletionTimestamp'])),
     gone: false,
     spec: readSpec(fields(root['spec'])),
     record: readRecord(status),

@@ -51,20 +51,30 @@ grant usage on schema app to app_read;
 grant select on app.orders to app_read;
 ${version > 15 ? 'grant app_read to taskbound with admin option, inherit false, set false;' : ''}`
 
-/** @param through host and port at which the operator is to reach the server, where a proxy stands in between */
+/** Where the operator reaches a server, and which addresses it may find there. */
+export interface Reached {
+  readonly host: string
+  readonly port: number
+  readonly addresses: readonly string[]
+}
+
+const onLoopback = (port: number): Reached => ({ host: 'localhost', port, addresses: ['127.0.0.0/8', '::1'] })
+
+/** @param through where the operator is to reach the server, or at which port of loopback, where something stands in between */
 export async function createDatabase(
   scenario: Scenario,
   options: PostgresOptions = {},
-  through: (server: Postgres) => Promise<number> = async ({ port }) => port,
+  through: (server: Postgres) => Promise<number | Reached> = async ({ port }) => port,
 ): Promise<Database> {
   const { kube } = scenario
   const server = await startPostgres(options)
   const password = randomBytes(18).toString('base64url')
   await server.query(setUp(server.version, password))
-  const port = await through(server)
+  const way = await through(server)
+  const { host, port, addresses } = typeof way === 'number' ? onLoopback(way) : way
   const name = `${scenario.name}-db`
   await kube.must('POST', `/api/v1/namespaces/${operatorNamespace}/secrets`, {
-    metadata: { name, annotations: { 'taskbound.dev/origin': `localhost:${port}` } },
+    metadata: { name, annotations: { 'taskbound.dev/origin': `${host}:${port}` } },
     stringData: { username: 'taskbound', password },
   })
   const provider = {
@@ -74,9 +84,9 @@ export async function createDatabase(
     spec: {
       type: 'postgres',
       namespaces: { matchLabels: { 'test.taskbound.dev/scenario': scenario.name } },
-      allowedAddresses: ['127.0.0.0/8', '::1'],
+      allowedAddresses: addresses,
       postgres: {
-        host: 'localhost',
+        host,
         port,
         databases: ['postgres'],
         groups: ['app_read'],

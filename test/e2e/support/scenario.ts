@@ -56,10 +56,13 @@ export interface Scenario {
   close(): Promise<void>
 }
 
-/** @param access default: the cluster of the global set-up */
-export async function createScenario(prefix: string, access: ConnectOptions = {}): Promise<Scenario> {
+/**
+ * @param access default: the cluster of the global set-up
+ * @param installed whether the operator's roles are there already, from the chart
+ */
+export async function createScenario(prefix: string, access: ConnectOptions = {}, installed = false): Promise<Scenario> {
   const kube = connect(access)
-  await kube.kubectl(['apply', '-f', 'test/support/rbac.yaml'])
+  if (!installed) await kube.kubectl(['apply', '-f', 'test/support/rbac.yaml'])
   const name = `${prefix}-${randomBytes(3).toString('hex')}`
   const namespace = await kube.freshNamespace(prefix, { 'test.taskbound.dev/scenario': name })
   const path = (plural: string, object?: string): string => {

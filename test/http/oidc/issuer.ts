@@ -6,6 +6,7 @@ import type { Route } from '../../../src/http/route.ts'
 import { createHttpServer, type HttpServer } from '../../../src/http/server.ts'
 import { generateKeyDocument, type KeyDocument } from '../../../src/issuer/key-document.ts'
 import { createKeyring, type Keyring } from '../../../src/issuer/keyring.ts'
+import { loginIdentity } from '../../../src/issuer/logins.ts'
 import { createStatusLists, defaultStatusListSettings, type StatusLists } from '../../../src/issuer/statuslist/statuslist.ts'
 import { at, milliseconds } from '../../../src/lib/instant.ts'
 import type { Clock } from '../../../src/ports/clock.ts'
@@ -49,6 +50,15 @@ export async function startIssuer(settings = defaultStatusListSettings): Promise
   })
   await lists.beginTerm()
   lists.tasksSynced()
-  routes.push(...oidcRoutes({ identity, keyring: () => keyring, statuses: lists }))
+  const logins = await createKeyring(await generateKeyDocument(start, 'ES256', ['Login']))
+  if (!logins.ok) throw new Error(logins.failure)
+  routes.push(
+    ...oidcRoutes({
+      identity,
+      keyring: () => keyring,
+      logins: { identity: loginIdentity(identity), keyring: () => logins.value },
+      statuses: lists,
+    }),
+  )
   return { identity, document, keyring, lists, server, port }
 }

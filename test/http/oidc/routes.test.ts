@@ -57,11 +57,14 @@ describe('the issuer', () => {
     const routes = oidcRoutes({
       identity: { ...identity, url: 'https://issuer.example/a/b' },
       keyring: () => issuer.keyring,
+      logins: { identity: { ...identity, url: 'https://issuer.example/a/b/login' }, keyring: () => issuer.keyring },
       statuses: issuer.lists,
     })
     expect(routes.map(({ path }) => path)).toEqual([
       '/a/b/.well-known/openid-configuration',
       '/a/b/keys',
+      '/a/b/login/.well-known/openid-configuration',
+      '/a/b/login/keys',
       '/a/b/spiffe/bundle',
       '/a/b/status-lists/*',
     ])
@@ -84,7 +87,12 @@ describe('a replica that does not lead', () => {
         return origin === undefined ? undefined : { origin }
       }),
     })
-    const routes = oidcRoutes({ identity: issuer.identity, keyring: () => keyring, statuses: lists })
+    const routes = oidcRoutes({
+      identity: issuer.identity,
+      keyring: () => keyring,
+      logins: { identity: issuer.identity, keyring: () => keyring },
+      statuses: lists,
+    })
     const server = createHttpServer({ name: 'follower', host: '127.0.0.1', port: 0, routes, log: silent })
     return { server, url: `http://127.0.0.1:${await server.start()}` }
   }

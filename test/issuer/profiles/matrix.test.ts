@@ -1,24 +1,31 @@
 import { describe, expect, test } from '@jest/globals'
 import { CompactSign, createLocalJWKSet, generateKeyPair, importJWK, type JSONWebKeySet, jwtVerify, SignJWT, UnsecuredJWT } from 'jose'
-import { generateKeyDocument } from '../../../src/issuer/key-document.ts'
-import { createKeyring } from '../../../src/issuer/keyring.ts'
+import { generateKeyDocument, issuerProfiles, type StoredKey } from '../../../src/issuer/key-document.ts'
+import { createKeyring, type Keyring } from '../../../src/issuer/keyring.ts'
 import { accessTokenClaims, verifyAccessToken } from '../../../src/issuer/profiles/access-token.ts'
 import { jwtSvidClaims, verifyJwtSvid } from '../../../src/issuer/profiles/jwt-svid.ts'
+import { loginClaims } from '../../../src/issuer/profiles/login.ts'
 import { statusListClaims, verifyStatusList } from '../../../src/issuer/profiles/status-list.ts'
 import { type Instant, plus, seconds } from '../../../src/lib/instant.ts'
 import type { Claims, Profile } from '../../../src/ports/signer.ts'
 import { audience, identity, makeOrder, start, text } from '../world.ts'
 
-const profiles: readonly Profile[] = ['AccessToken', 'JWTSVID', 'StatusList']
+const profiles: readonly Profile[] = [...issuerProfiles, 'Login']
 const uri = 'https://issuer.example/status-lists/00'
 const now = plus(start, seconds(10))
 
 const document = await generateKeyDocument(start)
-const made = await createKeyring(document)
-if (!made.ok) throw new Error(made.failure)
-const keyring = made.value
+const logins = await generateKeyDocument(start, 'ES256', ['Login'])
+const keys: Readonly<Record<Profile, { readonly keys: readonly StoredKey[] }>> = { ...document.profiles, ...logins.profiles }
+const made = [await createKeyring(document), await createKeyring(logins)].map((one) => {
+  if (!one.ok) throw new Error(one.failure)
+  return one.value
+})
+const [keyring, loginKeyring] = made as [Keyring, Keyring]
+const signerOf = (profile: Profile): Keyring => (profile === 'Login' ? loginKeyring : keyring)
+const loginIdentity = { ...identity, url: `${identity.url}/login` }
 /** All keys in one set: the worst that a verifier could be given. */
-const everything: JSONWebKeySet = { keys: [...keyring.jwks().keys, ...keyring.spiffeKeys().keys] }
+const everything: JSONWebKeySet = { keys: [...keyring.jwks().keys, ...keyring.spiffeKeys().keys, ...loginKeyring.jwks().keys] }
 
 const facts = { identity, order: makeOrder(), tokenId: 'one' }
 const bits = new Uint8Array(16)
@@ -30,15 +37,22 @@ const claims: Readonly<Record<Profile, Claims>> = {
   AccessToken: must(accessTokenClaims({ ...facts, status: { uri, index: 7 } })),
   JWTSVID: must(jwtSvidClaims(facts)),
   StatusList: statusListClaims({ uri, bits, issuedAt: start, expiresAt: plus(start, seconds(60)), ttl: seconds(15) }),
+  Login: must(loginClaims({ identity: loginIdentity, order: makeOrder(), audience, tokenId: 'one', now: start })),
 }
 const tokens = Object.fromEntries(
-  await Promise.all(profiles.map(async (profile) => [profile, text(await keyring.sign(profile, claims[profile]))])),
+  await Promise.all(profiles.map(async (profile) => [profile, text(await signerOf(profile).sign(profile, claims[profile]))])),
 ) as Record<Profile, string>
 
 const verify: Readonly<Record<Profile, (token: string, at?: Instant) => Promise<{ ok: boolean }>>> = {
   AccessToken: (token, at = now) => verifyAccessToken(token, { keys: everything, issuer: identity.url, audience, now: at }),
   JWTSVID: (token, at = now) => verifyJwtSvid(token, { keys: everything, trustDomain: identity.trustDomain, audience, now: at }),
   StatusList: (token, at = now) => verifyStatusList(token, { keys: everything, uri, now: at }),
+  // by the rules of any source that checks JWTs: issuer, audience, and the keys of logins alone
+  Login: (token, at = now) =>
+    jwtVerify(token, createLocalJWKSet(loginKeyring.jwks()), { issuer: loginIdentity.url, audience, currentDate: new Date(at) }).then(
+      () => ({ ok: true }),
+      () => ({ ok: false }),
+    ),
 }
 
 describe('a token of one profile at the verifier of another', () => {
@@ -66,10 +80,14 @@ describe('a token of one profile at the verifier of another', () => {
 })
 
 describe('an obvious forgery', () => {
-  for (const profile of profiles) {
-    const stored = document.profiles[profile].keys[0]
+  for (const profile of issuerProfiles) {
+    const stored = keys[profile].keys[0]
     if (stored === undefined) throw new Error('no key')
-    const header = { alg: 'ES256', kid: stored.kid, typ: { AccessToken: 'at+jwt', JWTSVID: 'JWT', StatusList: 'statuslist+jwt' }[profile] }
+    const header = {
+      alg: 'ES256',
+      kid: stored.kid,
+      typ: { AccessToken: 'at+jwt', JWTSVID: 'JWT', StatusList: 'statuslist+jwt' }[profile],
+    }
     const sign = async (payload: Claims, change: Record<string, unknown> = {}) =>
       new SignJWT({ ...payload }).setProtectedHeader({ ...header, ...change }).sign(await importJWK(stored.jwk, 'ES256'))
     const forgeries: Readonly<Record<string, () => Promise<string>>> = {

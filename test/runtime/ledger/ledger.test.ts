@@ -131,9 +131,9 @@ describe('a row', () => {
     expect([w.state(name), w.message(name)]).toEqual(['Revoking', 'the server does not answer'])
     await eventually(() => expect(w.calls.filter((c) => c === `revoke ${name}`).length).toBeGreaterThan(1))
     expect(w.events).toHaveLength(1)
-    expect([...w.ledger.rows()]).toEqual([{ provider: 'corp', state: 'Revoking' }])
+    expect([...w.ledger.rows()]).toMatchObject([{ namespace: 'finance', provider: 'corp', state: 'Revoking' }])
     w.clock.mono += 60_001
-    expect([...w.ledger.rows()]).toEqual([{ provider: 'corp', state: 'Overdue' }])
+    expect([...w.ledger.rows()]).toMatchObject([{ namespace: 'finance', provider: 'corp', state: 'Overdue' }])
     w.source.revoke = async () => ok(undefined)
     w.ledger.provider('corp')
     await eventually(() => expect(w.state(name)).toBe('Revoked'), { timeoutMs: 300 })

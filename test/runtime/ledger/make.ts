@@ -11,6 +11,7 @@ import { at, type Duration, milliseconds, seconds } from '../../../src/lib/insta
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
 import type { AuditEntry, EventNote } from '../../../src/ports/journal.ts'
 import type { Provider } from '../../../src/ports/provider.ts'
+import { noTracer } from '../../../src/ports/tracer.ts'
 import { createHealth } from '../../../src/runtime/ledger/health.ts'
 import { createLedger, type Ledger } from '../../../src/runtime/ledger/ledger.ts'
 import { readLease } from '../../../src/runtime/ledger/rows.ts'
@@ -126,6 +127,7 @@ export function makeLedger(
   const checked: string[] = []
   const health = createHealth({ check: (name) => void checked.push(name), changed: (name) => ledger.provider(name) })
   const ledger: Ledger = createLedger({
+    tracer: noTracer,
     health,
     leases,
     tasks,

@@ -24,6 +24,8 @@ export interface PostgresOptions {
   readonly version?: Version
   /** also a streaming standby, hot, on a port of its own */
   readonly standby?: boolean
+  /** DNS names that its certificate is good for besides `localhost` */
+  readonly names?: readonly string[]
 }
 
 export interface Postgres {
@@ -71,8 +73,8 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** An authority, and a certificate for `localhost`. */
-async function certificates(folder: string): Promise<string> {
+/** An authority, and a certificate for these names. */
+async function certificates(folder: string, names: readonly string[]): Promise<string> {
   const at = (name: string): string => join(folder, name)
   const openssl = (...args: string[]) => run('openssl', args)
   for (const name of ['ca', 'server']) {
@@ -80,18 +82,18 @@ async function certificates(folder: string): Promise<string> {
     await writeFile(at(`${name}.key`), privateKey.export({ type: 'sec1', format: 'pem' }), { mode: 0o600 })
   }
   await openssl('req', '-x509', '-new', '-key', at('ca.key'), '-subj', '/CN=test-database-ca', '-days', '2', '-out', at('ca.crt'))
-  await writeFile(at('ext'), 'basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost\n')
+  await writeFile(at('ext'), `basicConstraints=CA:FALSE\nsubjectAltName=${names.map((name) => `DNS:${name}`).join(',')}\n`)
   await openssl('req', '-new', '-key', at('server.key'), '-subj', '/CN=localhost', '-out', at('csr'))
   const signer = ['-CA', at('ca.crt'), '-CAkey', at('ca.key'), '-set_serial', `0x00${randomBytes(8).toString('hex')}`, '-days', '2']
   await openssl('x509', '-req', '-in', at('csr'), ...signer, '-extfile', at('ext'), '-out', at('server.crt'))
   return readFileSync(at('ca.crt'), 'utf8')
 }
 
-export async function startPostgres({ version = 18, standby = false }: PostgresOptions = {}): Promise<Postgres> {
+export async function startPostgres({ version = 18, standby = false, names = [] }: PostgresOptions = {}): Promise<Postgres> {
   const native = nativeFolder(version)
   const folder = await mkdtemp(join(tmpdir(), 'taskbound-postgres-'))
   await chmod(folder, 0o711)
-  const ca = await certificates(folder)
+  const ca = await certificates(folder, ['localhost', ...names])
   const password = randomBytes(24).toString('base64url')
   await writeFile(join(folder, 'password'), password, { mode: 0o600 })
   const data = join(folder, 'data')

@@ -1,0 +1,11 @@
+import type { Material } from '../lib/material.ts'
+import type { Result } from '../lib/result.ts'
+import type { Order } from './provider.ts'
+
+/** Tokens by which the source of a provider knows who asks. Each is for one audience and lives a minute. A failure is a sentence. */
+export interface Logins {
+  /** on behalf of one task */
+  task(order: Order, audience: string): Promise<Result<Material, string>>
+  /** of the operator itself: to end what it made, and to see whether the source answers */
+  operator(audience: string): Promise<Result<Material, string>>
+}

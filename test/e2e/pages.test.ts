@@ -1,0 +1,129 @@
+// The commands of the pages for whoever runs the cluster, on one that has never seen Taskbound: installed, looked at, upgraded and removed
+// as they say. Left out is what needs a node or a registry, by the list below, and what pages other tests follow word for word.
+
+import { globSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { untilStamping } from '../cluster/shared.ts'
+import { type Cluster, startCluster } from '../cluster/start.ts'
+import { eventually } from '../support/cluster.ts'
+import { type RunningOperator, startOperator } from '../support/operator.ts'
+import { ensureHelm } from '../tools/helm/build.ts'
+import { blocksOf, createDocumented, type Documented } from './support/documented.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+/** run word for word by the test of that name, or by people alone */
+const elsewhere: Readonly<Record<string, string>> = {
+  'README.md': 'make demo and make test themselves; the rest is that of the tutorial',
+  'CONTRIBUTING.md': 'make',
+  'docs/tutorials/first-agent.md': 'tutorial.test.ts',
+  'docs/operations/disaster.md': 'disaster.test.ts',
+  'docs/how-to/stop-an-agent.md': 'stop.test.ts',
+  'docs/how-to/run-from-a-checkout.md': 'make demo does the same',
+  'docs/explanation/ledger.md': 'postgres/leftovers.test.ts gives a row up',
+  'charts/taskbound/README.md': 'installing does the same',
+}
+const needsNode = /^(npm|make|docker|buildah|kind) |rollout status|helm test|kubectl .*\blogs\b|kubectl .*\btop\b/
+/** what a reader puts in for the words in capitals */
+const words: Readonly<Record<string, string>> = {
+  NAMESPACE: 'taskbound-quickstart',
+  NAME: 'close-books',
+  PROVIDER: 'quickstart',
+  RESOURCE: 'agenttasks',
+}
+
+let cluster: Cluster
+let docs: Documented
+let operator: RunningOperator | undefined
+const stopped = new AbortController()
+let playing: Promise<void> | undefined
+
+/** The commands of a page, each with its continued lines. */
+async function commandsOf(page: string): Promise<readonly string[]> {
+  const blocks = (await blocksOf(page)).filter(({ kind }) => kind === 'sh')
+  return blocks
+    .flatMap(({ text }) => text.replaceAll('\\\n', ' ').split('\n'))
+    .map((line) => line.replaceAll(/\b[A-Z]{4,}\b/g, (word) => words[word] ?? word).trim())
+    .filter((line) => line !== '' && !line.startsWith('#') && !needsNode.test(line))
+}
+
+async function follow(page: string): Promise<void> {
+  const commands = await commandsOf(page)
+  expect(commands.length).toBeGreaterThan(0)
+  for (const command of commands) await docs.shell(command)
+}
+
+/** Does the work of the drain's pod, which no node runs. */
+async function play(): Promise<void> {
+  const pods = '/api/v1/namespaces/taskbound-system/pods'
+  while (!stopped.signal.aborted) {
+    const { body } = await docs.kube.request(
+      'GET',
+      `${pods}?fieldSelector=status.phase%3DPending&labelSelector=batch.kubernetes.io/job-name`,
+    )
+    for (const { metadata } of body.items ?? []) {
+      await docs.shell(`node src/main.ts drain --kubeconfig "$KUBECONFIG" --drain-timeout-seconds 30`)
+      await docs.kube.must('PATCH', `${pods}/${metadata.name}/status`, { status: { phase: 'Succeeded' } })
+    }
+    await sleep(200)
+  }
+}
+
+beforeAll(async () => {
+  cluster = await startCluster()
+  const { kubeconfig, kubectl } = cluster
+  docs = await createDocumented({ tools: { helm: await ensureHelm(4, process.env) }, access: { kubeconfig, kubectl } })
+})
+
+afterAll(async () => {
+  stopped.abort()
+  await playing
+  await operator?.stop()
+  await docs?.close()
+  await cluster?.stop()
+})
+
+test('each page with commands is followed here or elsewhere', async () => {
+  const pages = globSync('{*.md,docs/**/*.md,charts/**/*.md}', { cwd: root })
+  const kinds = new Set<string>()
+  const uncovered: string[] = []
+  for (const page of pages) {
+    for (const { kind } of await blocksOf(page)) kinds.add(kind)
+    const followed = page in elsewhere || page.startsWith('docs/runbooks/') || page.startsWith('docs/operations/')
+    const known = followed || ['docs/how-to/install.md', 'docs/troubleshooting.md'].includes(page)
+    if (!known && (await commandsOf(page)).length > 0) uncovered.push(page)
+  }
+  expect(uncovered).toEqual([])
+  expect([...kinds].filter((kind) => /^(bash|shell|zsh)/.test(kind))).toEqual([])
+})
+
+test('the command of the README is that of the tutorial', async () => {
+  const of = async (page: string) => (await commandsOf(page)).filter((command) => command.startsWith('helm install'))
+  expect(await of('README.md')).toEqual(await of('docs/tutorials/first-agent.md'))
+})
+
+test('installed, looked at, upgraded, removed', async () => {
+  const install = await commandsOf('docs/how-to/install.md')
+  const first = install.findIndex((command) => command.startsWith('kubectl apply'))
+  for (const command of install.slice(0, first)) await docs.shell(command)
+  operator = await startOperator({ kubeconfig: cluster.kubeconfig })
+  await operator.active()
+  await untilStamping(cluster, 'crds')
+  for (const command of install.slice(first)) await docs.shell(command)
+  await eventually(async () => expect(await docs.shell('kubectl -n taskbound-quickstart get agenttasks')).toMatch(/close-books .* Active/))
+
+  // what is looked for need not be there
+  for (const page of ['docs/troubleshooting.md', ...globSync('docs/runbooks/*.md', { cwd: root })])
+    for (const command of await commandsOf(page)) await docs.shell(command.replace(/\| grep (.*)$/, '| { grep $1 || true; }'))
+
+  const values = 'image: {registry: registry.example.com, repository: platform/taskbound}'
+  for (const command of await commandsOf('docs/operations/upgrade.md'))
+    await docs.shell(`${command.replace(' values.yaml', ' -')} <<< '${values}'`)
+
+  playing = play()
+  await follow('docs/operations/uninstall.md')
+  const left = await docs.shell('kubectl get crd,validatingadmissionpolicies,mutatingadmissionpolicies -o name')
+  expect(left).not.toContain('taskbound')
+  expect((await docs.kube.request('GET', '/api/v1/namespaces/taskbound-quickstart/secrets/taskbound-close-books')).status).toBe(404)
+}, 300_000)
