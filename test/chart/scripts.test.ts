@@ -88,7 +88,7 @@ test('the starter makes what is not there, leaves what is, and waits for an API 
   const job = only(objects, 'Job', 'taskbound-starter')
   expect(job.metadata.annotations).toMatchObject({ 'helm.sh/hook': 'post-install' })
   const made: unknown[] = []
-  const replies = [404, 201, 409]
+  const replies = [404, 503, 201, 409]
   const port = await serve((request, body, response) => {
     made.push([request.method, request.url, request.headers.authorization, JSON.parse(body).metadata.name])
     response.writeHead(replies[made.length - 1] ?? 500).end('{}')
@@ -101,7 +101,8 @@ test('the starter makes what is not there, leaves what is, and waits for an API 
     'ClusterCredentialProvider starter is made\nClusterAgentPolicy starter exists already and stays as it is\n',
   ])
   const row = (plural: string) => ['POST', `/apis/taskbound.dev/v1alpha1/${plural}`, 'Bearer the token', 'starter']
-  expect(made).toEqual([row('clustercredentialproviders'), row('clustercredentialproviders'), row('clusteragentpolicies')])
+  const provider = row('clustercredentialproviders')
+  expect(made).toEqual([provider, provider, provider, row('clusteragentpolicies')])
 })
 
 test('the starter may create what it makes and nothing else, and its policy is valid', () => {
