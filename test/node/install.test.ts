@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { createScenario, judge, type Scenario } from '../e2e/support/scenario.ts'
 import { eventually } from '../support/cluster.ts'
-import { agentOf, refusals, startAgent, startResourceServer } from './support/agents.ts'
+import { agentOf, refusals, startAgent, startResourceServer, usesIt } from './support/agents.ts'
 import { commandsOf, createRelease, issuer, type Release } from './support/release.ts'
 
 const page = 'docs/how-to/install.md'
@@ -94,7 +94,7 @@ test('an agent in a Job uses its token at a resource server, and it is refused o
   const task = await scenario.task({ name: 'books', workload: { apiVersion: 'batch/v1', kind: 'Job', name: 'books' } })
   await startAgent(scenario, task, url)
   const pod = await agentOf(scenario, task)
-  await eventually(async () => expect((await pod.report()).counts['200']).toBeGreaterThan(4), { timeoutMs: 60_000 })
+  await usesIt(pod)
   expect(refusals(await pod.report())).toEqual([])
   const token = await scenario.active(task)
   const ask = async () => (await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status

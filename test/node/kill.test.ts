@@ -6,7 +6,7 @@ import { commandLine } from '../cluster/processes.ts'
 import { type TokensSeen, watchTokens } from '../e2e/faults/tokens.ts'
 import { createScenario, judge, type Scenario } from '../e2e/support/scenario.ts'
 import { eventually } from '../support/cluster.ts'
-import { agentOf, refusals, startAgent, startResourceServer } from './support/agents.ts'
+import { agentOf, refusals, startAgent, startResourceServer, usesIt } from './support/agents.ts'
 import { createGate, type Gate } from './support/gate.ts'
 import { createRelease, issuer, namespace, type OperatorPod, type Release } from './support/release.ts'
 
@@ -86,7 +86,7 @@ test.each(rows)(
     )
     const token = await scenario.active(task)
     const pod = await agentOf(scenario, task)
-    await eventually(async () => expect((await pod.report()).counts[200]).toBeGreaterThan(8), { timeoutMs: 60_000 })
+    await usesIt(pod)
     const report = await pod.report()
     // a resource server that happens to ask the dead pod, which is its Service's for a moment longer, refuses what it cannot check
     expect(refusals(report)).toEqual([])

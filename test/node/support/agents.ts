@@ -17,6 +17,17 @@ export interface AgentPod {
   finish(): Promise<void>
 }
 
+/** Resolves when a resource server took its credential some times. */
+export async function usesIt(pod: AgentPod): Promise<void> {
+  await eventually(
+    async () => {
+      const { counts, sightings } = await pod.report()
+      if ((counts['200'] ?? 0) < 8) throw new Error(`its credential is not taken: ${JSON.stringify({ counts, sightings })}`)
+    },
+    { timeoutMs: 60_000, everyMs: 250 },
+  )
+}
+
 /** What was said of a credential, other than that it is good, by a resource server that could be asked and could ask the issuer. */
 export function refusals({ counts }: Report): readonly string[] {
   return Object.keys(counts).filter((said) => said !== '200' && !/fetch failed|due to timeout/.test(said))

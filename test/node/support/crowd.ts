@@ -3,7 +3,7 @@
 import { expect } from '@jest/globals'
 import { createScenario, judge } from '../../e2e/support/scenario.ts'
 import { eventually } from '../../support/cluster.ts'
-import { agentOf, startAgent, startResourceServer } from './agents.ts'
+import { agentOf, startAgent, startResourceServer, usesIt } from './agents.ts'
 import { issuer, type Release } from './release.ts'
 
 /** Answers the milliseconds that the namespace took to go. */
@@ -23,7 +23,7 @@ export async function deleteCrowd(release: Release, tasks: number, withPods: num
     const tokens = await Promise.all(names.map((name) => eventually(() => scenario.active(name), { timeoutMs: 30_000, everyMs: 250 })))
     for (const name of names.slice(0, withPods)) {
       const pod = await agentOf(scenario, name)
-      await eventually(async () => expect((await pod.report()).counts['200']).toBeGreaterThan(0), { timeoutMs: 60_000 })
+      await usesIt(pod)
     }
     const at = await release.issuerAddress()
     const verdicts = async () => new Set(await Promise.all(tokens.map((token) => judge(issuer, token, new Date(), at))))
