@@ -5,7 +5,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 RESULTS := .cache/results
 
-.PHONY: help demo test test-observability test-node packages check unit e2e generate cluster cluster-down bench bench-database bundle clean setup
+.PHONY: help demo test test-observability test-node test-providers packages check unit e2e generate cluster cluster-down bench bench-database bundle clean setup
 .NOTPARALLEL:
 
 help: ## this list
@@ -13,14 +13,14 @@ help: ## this list
 	@echo
 	@echo '  Needed: bash, Node and npm, openssl, and Go 1.26 or newer to build the Kubernetes control plane once (it is kept outside the clone).'
 	@echo '  In part instead of Go: TASKBOUND_HELM and TASKBOUND_HELM3=a helm of version 4 and of version 3, for the tests of the chart;'
-	@echo '  KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
+	@echo '  TASKBOUND_VAULT=a vault or bao; KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
 	@echo '  (they apply CRDs and admission policies to it; TASKBOUND_TEST_USE_KUBECONFIG=0 makes them ignore it);'
 	@echo '  and TASKBOUND_PROMETHEUS=folder with prometheus and promtool, for make test-observability, where they are not on the PATH.'
 
 demo: setup ## a task gets its credential and loses it at its end, on a real control plane, in a minute
 	@node test/demo/demo.ts
 
-test: check unit e2e ## everything: check, then unit and end-to-end tests
+test: check unit test-providers e2e ## everything: check, then unit tests, tests against the servers of providers, end-to-end tests
 
 test-observability: setup ## metrics, alerts and dashboards in a real Prometheus; needs prometheus and promtool, as `make packages` installs
 	@mkdir -p $(RESULTS)
@@ -40,8 +40,14 @@ unit: setup ## tests that need Node, and Go or a helm
 	@mkdir -p $(RESULTS)
 	@npm run -s unit -- --json --outputFile=$(RESULTS)/unit.json
 
+test-providers: setup ## tests against the real servers of providers, built once (minutes, then they are kept)
+	@mkdir -p $(RESULTS)
+	@node test/tools/servers.ts
+	@npm run -s providers -- --json --outputFile=$(RESULTS)/providers.json
+
 e2e: setup ## tests against a real API server
 	@mkdir -p $(RESULTS)
+	@node test/tools/servers.ts
 	@npm run -s e2e -- --json --outputFile=$(RESULTS)/e2e.json
 
 test-node: setup ## tests on a whole node, with the chart installed by helm: needs root and what `make packages` installs

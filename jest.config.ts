@@ -1,5 +1,6 @@
-// Four levels: `unit` needs Node alone, `e2e` a real API server that its global set-up starts (test/cluster), `observability` a Prometheus
-// too, `node` a whole node (root). `conformance` is for a service of somebody else's, which it is told of by the environment.
+// Five levels: `unit` needs Node alone, `e2e` a real API server that its global set-up starts (test/cluster), `providers`
+// (`*.servers.test.ts`) the real servers of providers, `observability` a Prometheus, `node` a whole node (root). `conformance` is for a service
+// of somebody else's, which it is told of by the environment.
 const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -15,9 +16,11 @@ export default {
       ...common,
       displayName: 'unit',
       testMatch: ['<rootDir>/test/**/*.test.ts'],
-      testPathIgnorePatterns: ['<rootDir>/test/(conformance|e2e|node|observability)/'],
+      testPathIgnorePatterns: ['<rootDir>/test/(conformance|e2e|node|observability)/', '\\.servers\\.test\\.ts$'],
     },
     { ...common, displayName: 'conformance', testMatch: ['<rootDir>/test/conformance/**/*.test.ts'] },
+    // the first test of a server may have to build it
+    { ...common, displayName: 'providers', testMatch: ['<rootDir>/test/providers/**/*.servers.test.ts'] },
     {
       ...common,
       displayName: 'e2e',

@@ -622,9 +622,9 @@ export interface ClusterCredentialProvider {
  */
 export interface ClusterCredentialProviderSpec {
   /**
-   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS.
+   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there.
    */
-  readonly type: 'jwt' | 'postgres' | 'webhook'
+  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault'
   readonly namespaces?: NamespaceSelector
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
@@ -641,6 +641,7 @@ export interface ClusterCredentialProviderSpec {
   readonly jwt?: JwtProviderSpec
   readonly postgres?: PostgresProviderSpec
   readonly webhook?: WebhookProviderSpec
+  readonly vault?: VaultProviderSpec
 }
 /**
  * Selects, by their labels, the namespaces whose tasks may refer to the provider. Unlike elsewhere in Kubernetes, an absent or empty selector selects nobody. Every namespace: `matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]`.
@@ -789,6 +790,60 @@ export interface WebhookProviderSpec {
   readonly maxTTLSeconds: number
 }
 /**
+ * A Vault or an OpenBao. For each credential the operator logs in there on behalf of the task, with a token that says which task it is; what it gets is decided by the role's `bound_claims` and policies there. For `type` `vault`.
+ */
+export interface VaultProviderSpec {
+  /**
+   * Base URL, for example `https://vault.corp.example:8200`. TLS is always verified, and no redirect is followed: name the active server, or a load balancer that finds it.
+   */
+  readonly address: string
+  /**
+   * Certificates (PEM) of the authorities that may vouch for the server. Without it those that Node.js ships are trusted.
+   */
+  readonly caBundle?: string
+  /**
+   * Namespace at the server, for example `teams/payroll`, where it has namespaces.
+   */
+  readonly vaultNamespace?: string
+  /**
+   * Where the `jwt` auth method is mounted that trusts this installation's login tokens.
+   */
+  readonly authMount: string
+  /**
+   * The role that tasks log in with. Its `bound_claims` say which namespaces, agents and actions may.
+   */
+  readonly role: string
+  /**
+   * The role that the operator itself logs in with, to end what tasks were given. It can read none of `paths`.
+   */
+  readonly operatorRole: string
+  /**
+   * The audience of the login tokens, for example `https://vault.corp.example`: the `bound_audiences` of both roles. It belongs to this provider alone.
+   */
+  readonly audience: string
+  /**
+   * Every path that a task may ask for by `scopes`; a credential is one of them.
+   */
+  readonly paths: readonly VaultProviderSpecPaths[]
+  /**
+   * The longest life of a credential without renewal; a task that asks for more is refused.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
+ * One path that is read.
+ */
+export interface VaultProviderSpecPaths {
+  /**
+   * The path without `/v1/`, for example `database/creds/readonly`, or `secret/data/payroll` in a KV engine of version 2.
+   */
+  readonly path: string
+  /**
+   * `Lease`: reading it makes a credential with a lease, which dies with the task; revocation is `Immediate`. `Static`: reading it shows a value of a KV engine of version 2, which works on after the task until somebody changes it; revocation is `ExpireOnly` without a bound, and it is never reported as revoked.
+   */
+  readonly kind: 'Lease' | 'Static'
+}
+/**
  * What is known about the provider. Only the operator's identity can write it.
  */
 export interface ClusterCredentialProviderStatus {
@@ -872,6 +927,10 @@ export interface CredentialLeaseStatus {
    * `Intended`: about to be made, or the answer was lost. `Issued`: it exists. `Revoking`: it is being killed, until that is confirmed. `Revoked`: confirmed dead. `Expired`: died by itself. `Irrevocable`: given up by an administrator, with a reason.
    */
   readonly state: 'Intended' | 'Issued' | 'Revoking' | 'Revoked' | 'Expired' | 'Irrevocable'
+  /**
+   * What the source itself calls it, where that cannot be told from the handle; written before anything of worth is asked for. It is nothing that anybody could log in with.
+   */
+  readonly reference?: string
   /**
    * When it was issued.
    */

@@ -52,6 +52,7 @@ export const reasons = {
   StillLive: 'The task is not over and its credentials are live.',
   AllRevoked: 'Nothing of this task can be used any more.',
   ExpiresAt: 'A source cannot revoke; what it issued dies by itself at the time in the message.',
+  ValueRemains: 'What was given is a value that existed before the task and works until it is changed at its source: nobody can revoke it.',
   Irrevocable: 'An administrator gave up the revocation of a credential, with a reason; it may still work at its source.',
   LedgerFull:
     'Too many credentials of this namespace at this provider are not known to be dead; no more are issued until some are. What ends them goes on.',

@@ -10,6 +10,8 @@ import type { Provider } from '../ports/provider.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
 import { createWire } from '../providers/postgres/wire.ts'
 import { createRegistry, type Registry } from '../providers/registry.ts'
+import { createVaultProvider } from '../providers/vault/provider.ts'
+import { createWire as createVaultWire } from '../providers/vault/wire.ts'
 import { createWebhookProvider } from '../providers/webhook/provider.ts'
 import { createWebhookWire } from '../providers/webhook/wire.ts'
 import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
@@ -34,8 +36,9 @@ export async function buildProviders(
   const readLogin = createLoginReader(client, namespace)
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
+  const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
   return {
-    registry: createRegistry([jwt, postgres, webhook]),
+    registry: createRegistry([jwt, postgres, webhook, vault]),
     async close() {
       http.close()
       await sql.close()

@@ -6,7 +6,7 @@ import { earliest, formatTime, type Instant, wholeSecond } from '../lib/instant.
 import { unreachable } from '../lib/unreachable.ts'
 import type { Condition, ConditionType, Failure, Observed, Report, TaskRecord } from './observed.ts'
 import type { Judgement, Plan } from './plan.ts'
-import { isAlive, isLive, lastExpiry, phase } from './record.ts'
+import { isAlive, isLive, lastExpiry, lasts, phase } from './record.ts'
 
 interface Draft {
   readonly status: Condition['status']
@@ -107,6 +107,13 @@ function revoked({ leases }: Observed, { standing }: Plan, record: TaskRecord, f
   const givenUp = leases.find(({ open, dead }) => !open && dead !== true)
   if (givenUp !== undefined)
     return { status: 'False', reason: 'Irrevocable', message: `credential \`${givenUp.credential}\`: ${givenUp.message ?? ''}` }
+  const lasting = record.credentials.find(lasts)
+  if (lasting !== undefined)
+    return {
+      status: 'False',
+      reason: 'ValueRemains',
+      message: `credential \`${lasting.name}\`: its value existed before the task and works until it is changed at its source`,
+    }
   const dies = lastExpiry(record, now)
   if (dies !== undefined)
     return { status: 'False', reason: 'ExpiresAt', message: `what cannot be revoked at its source dies at ${formatTime(dies)}` }

@@ -25,6 +25,8 @@ export interface Lease {
   /** nothing is sent to the source under this row after it */
   readonly effectBy: Instant
   readonly state: LeaseState
+  /** what the source itself calls it, where that cannot be told from the handle */
+  readonly reference: string | undefined
   readonly issuedAt: Instant | undefined
   readonly expiresAt: Instant | undefined
   readonly closedAt: Instant | undefined

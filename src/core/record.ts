@@ -1,6 +1,6 @@
 // What the record alone says about a task's credentials.
 
-import { at, type Instant } from '../lib/instant.ts'
+import { at, endless, type Instant } from '../lib/instant.ts'
 import type { CredentialRecord, TaskRecord } from './observed.ts'
 
 /**
@@ -42,9 +42,12 @@ function expired({ handle, renewAt, revokedAt, expiresAt }: CredentialRecord): b
   return renewAt !== undefined && (revokedAt === undefined || revokedAt >= expiresAt)
 }
 
+/** A value that was there before its task: it works until somebody changes it, and no time is known. */
+export const lasts = ({ revocation }: Pick<CredentialRecord, 'revocation'>): boolean => revocation.bound >= endless
+
 /** When the last of what cannot be revoked at its source dies by itself, if that is still to come. */
 export function lastExpiry(record: TaskRecord, now: Instant): Instant | undefined {
-  const times = record.credentials.filter((c) => c.revocation.class === 'ExpireOnly').map((c) => dies(record, c))
+  const times = record.credentials.filter((c) => c.revocation.class === 'ExpireOnly' && !lasts(c)).map((c) => dies(record, c))
   const latest = Math.max(...times)
   return latest > now ? at(latest) : undefined
 }

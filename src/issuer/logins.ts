@@ -6,9 +6,8 @@ import { ok, type Result } from '../lib/result.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
 import type { Logins } from '../ports/login.ts'
-import type { Order } from '../ports/provider.ts'
 import type { IssuerIdentity, Signer } from '../ports/signer.ts'
-import { loginClaims } from './profiles/login.ts'
+import { type LoginFacts, loginClaims } from './profiles/login.ts'
 
 /** The issuer of logins, below that of the tasks' tokens. */
 export const loginIdentity = ({ url, trustDomain }: IssuerIdentity): IssuerIdentity => ({ url: `${url}/login`, trustDomain })
@@ -23,13 +22,13 @@ export interface LoginsDeps {
 }
 
 export function createLogins({ signer, identity, clock, entropy }: LoginsDeps): Logins {
-  async function login(audience: string, of: { readonly order?: Order }): Promise<Result<Material, string>> {
+  async function login(audience: string, of: Pick<LoginFacts, 'order' | 'handle'>): Promise<Result<Material, string>> {
     const facts = { identity: loginIdentity(identity), audience, tokenId: entropy.uuid(), now: clock.now(), ...of }
     const claims = loginClaims(facts)
     return claims.ok ? ok(await signer.sign('Login', claims.value)) : claims
   }
   return {
-    task: (order, audience) => login(audience, { order }),
+    task: (order, audience, handle) => login(audience, { order, ...(handle === undefined ? {} : { handle }) }),
     operator: (audience) => login(audience, {}),
   }
 }

@@ -12,6 +12,8 @@ export type Duration = number & { readonly [duration]: true }
 export const at = (epochMilliseconds: number): Instant => epochMilliseconds as Instant
 export const milliseconds = (n: number): Duration => n as Duration
 export const seconds = (n: number): Duration => (n * 1000) as Duration
+/** No bound at all: the most seconds that a field of 32 bits can say. */
+export const endless: Duration = seconds(2_147_483_647)
 
 /** An RFC 3339 time as the API server writes it. Answers `undefined` for anything else. */
 export function parseTime(text: string | undefined): Instant | undefined {

@@ -38,7 +38,15 @@ export interface Lease {
   readonly handle: string
   /** nothing may come to be under this handle after this time; a source with a clock of its own is asked to refuse later */
   readonly effectBy: Instant
+  /** what `record` noted last, where the source does not call it by its handle */
+  readonly reference?: string
 }
+
+/**
+ * Notes in the row what the source itself calls what was made, in place of what was noted before. Nothing of worth is asked of the source
+ * until it stands. A failure means that the row is dying or somebody else's: what was made is given back, and nothing more is asked.
+ */
+export type Note = (reference: string) => Promise<Result<undefined, Failure>>
 
 /** All that one issue or renewal may know. Facts of the task, never another task's. */
 export interface Order {
@@ -65,6 +73,8 @@ export interface Reservation {
   readonly statusList?: StatusRef
   /** given by the ledger, not by `reserve`, to a provider that has an `outside` */
   readonly lease?: Lease
+  /** given with `lease` */
+  readonly record?: Note
 }
 
 /** Fields of one credential. The single-value field is called `token` in `primary`. */
@@ -84,7 +94,10 @@ export interface Issued {
 export interface Outside<Params> {
   /** how long after `effectBy` something that was sent in time may still come to be */
   readonly settling: Duration
-  /** `InPlace`: a renewal prolongs what the handle names, with the same fields. `Successor`: it makes another under a new handle. */
+  /**
+   * `InPlace`: a renewal prolongs what the handle names, with the same fields. `Successor`: it makes another under the same handle, whose
+   * predecessor lives on to its own expiry, so that no pod is without.
+   */
   readonly renewal: 'InPlace' | 'Successor'
   /**
    * Removes what is left of a dead handle, at the source, and so gives its name free. Called after `effectBy` plus `settling`, and refused

@@ -118,7 +118,7 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       expect(await world.provider.revoke(undefined, {})).toEqual(done)
     })
 
-    test('outside, shows every handle with the prefix until it is cleaned, cleans again what is clean, and sends nothing too late', async () => {
+    test('outside, shows every handle with the prefix until it is cleaned, where it can be asked, cleans again what is clean, and sends nothing too late', async () => {
       const world = await makeWorld()
       const { outside } = world.provider
       if (outside === undefined) return
@@ -126,18 +126,20 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       const handle = reservation.lease?.handle ?? ''
       const prefix = handle.slice(0, 12)
       const done = { ok: true, value: undefined }
-      expect(value(await outside.list(world.params, prefix))).toContain(handle)
+      const listable = value(await outside.list(world.params, prefix)) !== undefined
+      const listed = async () => value(await outside.list(world.params, prefix)) ?? []
+      expect((await listed()).includes(handle)).toBe(listable)
       await world.provider.revoke(world.params, reservation)
-      expect(value(await outside.list(world.params, prefix))).toContain(handle)
+      expect((await listed()).includes(handle)).toBe(listable)
       expect(await outside.clean(world.params, { handle, effectBy: at(0) })).toEqual(done)
       expect(await outside.clean(world.params, { handle, effectBy: at(0) })).toEqual(done)
-      expect(value(await outside.list(world.params, prefix))).not.toContain(handle)
+      expect(await listed()).not.toContain(handle)
       const late = reserve(world)
       for (const change of [{ deadline: 0 }, { deadline: Number.NEGATIVE_INFINITY }]) {
         expect((await world.provider.issue(world.params, { ...order, ...change }, late)).ok).toBe(false)
         expect((await world.provider.renew(world.params, { ...order, ...change }, late)).ok).toBe(false)
       }
-      expect(value(await outside.list(world.params, prefix))).not.toContain(late.lease?.handle)
+      expect(await listed()).not.toContain(late.lease?.handle)
     })
 
     test('outside, issues nothing without a row, nor twice under one, nor under another installation\u2019s handle', async () => {

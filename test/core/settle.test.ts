@@ -4,7 +4,7 @@ import type { Condition, ConditionType, CredentialRecord, LeaseFacts, Observed, 
 import type { Effect, Outcome } from '../../src/core/plan.ts'
 import { diedOfAge, isAlive, isLive, lastExpiry, liveStatusRefs, phase } from '../../src/core/record.ts'
 import { settle } from '../../src/core/settle.ts'
-import { at, seconds } from '../../src/lib/instant.ts'
+import { at, endless, seconds } from '../../src/lib/instant.ts'
 import {
   begun,
   live,
@@ -383,6 +383,13 @@ describe('conditions', () => {
     const stray = makeRow({ handle: 'stray', attempt: 0 })
     const observed = withRows(outside, { end: 'Cancelled' }, makeRow(), stray)
     expect(condition(at60(observed), 'Revoked')).toMatchObject({ status: 'True', reason: 'AllRevoked' })
+  })
+
+  test('a value that existed before is never said to be revoked, nor that it dies', () => {
+    const credentials = [makeCredentialRecord({ revocation: { class: 'ExpireOnly', bound: endless } })]
+    const ended = at60(makeObserved({ task: makeTask({ record: live({ credentials }), spec: { end: 'Completed' } }) }))
+    for (const observed of [ended, runPass(ended, time(600)).next, runPass(ended, time(86_400)).next])
+      expect(condition(observed, 'Revoked')).toMatchObject({ status: 'False', reason: 'ValueRemains' })
   })
 
   test('what cannot be revoked says when it dies, and afterwards that it is dead', () => {

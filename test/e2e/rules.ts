@@ -23,6 +23,15 @@ export const credential = { name: 'api', providerRef: { kind: 'ClusterCredential
 const jwt = { profile: 'AccessToken', audiences: ['https://a.example'] }
 const webhook = { url: 'https://keys.example', audience: 'https://keys.example', scopes: ['read'] }
 const postgres = { host: 'db.example', databases: ['app'], groups: ['app_read'], loginSecretRef: { name: 'db-login' } }
+const vaultPath = { path: 'database/creds/a', kind: 'Lease' }
+const vault = {
+  address: 'https://vault.example',
+  role: 'tasks',
+  operatorRole: 'operator',
+  audience: 'https://v.example',
+  paths: [vaultPath],
+}
+const withVault = (change: Fields = {}): Attempt => ({ spec: { type: 'vault', jwt: undefined, vault: { ...vault, ...change } } })
 const pin = { kind: 'ClusterCredentialProvider', name: 'corp', uid: 'u', type: 'jwt' }
 export const leaseSpec = {
   handle: 'tbx',
@@ -140,6 +149,36 @@ export const rows: readonly Row[] = [
     rule: '`host` and `port` may not be changed',
     pass: { spec: { type: 'postgres', jwt: undefined, postgres }, change: { postgres: { groups: ['app_write'] } } },
     fail: { spec: { type: 'postgres', jwt: undefined, postgres }, change: { postgres: { port: 5433 } } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`vault` must be specified when `type` is 'vault'",
+    pass: withVault(),
+    fail: { spec: { type: 'vault', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`address` and `vaultNamespace` may not be changed',
+    pass: { ...withVault(), change: { vault: { role: 'others' } } },
+    fail: { ...withVault(), change: { vault: { vaultNamespace: 'teams' } } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: 'all `paths` must be of one `kind`',
+    pass: withVault({ paths: [vaultPath, { path: 'database/creds/b' }] }),
+    fail: withVault({ paths: [vaultPath, { path: 'secret/data/b', kind: 'Static' }] }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`role` and `operatorRole` must differ',
+    pass: withVault(),
+    fail: withVault({ operatorRole: 'tasks' }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: 'a path may not begin with `auth/`',
+    pass: withVault({ paths: [{ path: 'system/creds' }] }),
+    fail: withVault({ paths: [{ path: 'sys/raw' }] }),
   },
   {
     kind: 'ClusterCredentialProvider',

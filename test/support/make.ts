@@ -204,6 +204,7 @@ export function makeLease(over: Partial<Lease> = {}): Lease {
     provider: { kind: 'ClusterCredentialProvider', name: 'books', uid: uids.provider, type: 'postgres' },
     effectBy: time(30),
     state: 'Intended',
+    reference: undefined,
     issuedAt: undefined,
     expiresAt: undefined,
     closedAt: undefined,

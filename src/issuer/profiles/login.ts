@@ -21,10 +21,12 @@ export interface LoginFacts {
   readonly now: Instant
   /** of the task that is asked for; without it the operator asks, to end what it made */
   readonly order?: Order
+  /** of the ledger's row under which that task asks */
+  readonly handle?: string
 }
 
 /** One audience, as a string (RFC 7523bis); `sub` is the SPIFFE ID of the agent at this task, or of the operator. */
-export function loginClaims({ identity, audience, tokenId, now, order }: LoginFacts): Result<Claims, string> {
+export function loginClaims({ identity, audience, tokenId, now, order, handle }: LoginFacts): Result<Claims, string> {
   if (audience === '') return fail('a login needs an audience')
   const { trustDomain } = identity
   const subject = order === undefined ? operatorId(trustDomain) : taskId(trustDomain, order.task, order.agent, order.taskUid)
@@ -36,6 +38,6 @@ export function loginClaims({ identity, audience, tokenId, now, order }: LoginFa
     iat: numericDate(now),
     exp: numericDate(plus(now, life)),
     jti: tokenId,
-    ...(order === undefined ? {} : { taskbound: taskClaim(order) }),
+    ...(order === undefined ? {} : { taskbound: { ...taskClaim(order), ...(handle === undefined ? {} : { handle }) } }),
   })
 }

@@ -15,6 +15,7 @@ import type { Tracer } from '../../ports/tracer.ts'
 import type { Gather } from '../gather.ts'
 import type { Bulkhead } from '../ledger/bulkhead.ts'
 import type { Health } from '../ledger/health.ts'
+import type { Ledger } from '../ledger/ledger.ts'
 import type { Views } from '../views.ts'
 import type { Pass } from './pass.ts'
 import { createOrReplace, placeOf, type Refusal, replace, type SecretWriter, secretData, secretObject } from './secret.ts'
@@ -29,6 +30,7 @@ export interface IssueDeps extends SecretWriter {
   readonly bulkhead: Bulkhead
   readonly health: Health
   readonly tracer: Pick<Tracer, 'span'>
+  readonly ledger: Pick<Ledger, 'note' | 'noted'>
 }
 
 export async function issue(deps: IssueDeps, pass: Pass, effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>): Promise<Outcome> {
@@ -116,17 +118,20 @@ function permission(
   outside: boolean,
 ): Result<{ readonly deadline: number; readonly reservation: Reservation }, Failure> {
   if (!outside) return ok({ deadline: Number.POSITIVE_INFINITY, reservation: {} })
+  const { note, noted } = deps.ledger
   if (effect.tag === 'Issue') {
     const intended = pass.rows?.get(wanted.name)
     if (intended === undefined) return fail({ reason: 'IssueFailed', message: `credential \`${wanted.name}\` has no row in the ledger` })
     if (!intended.ok) return intended
     const { handle, effectBy, deadline } = intended.value
-    return ok({ deadline, reservation: { lease: { handle, effectBy } } })
+    return ok({ deadline, reservation: { lease: { handle, effectBy }, record: (reference) => note(handle, reference) } })
   }
   const handle = pass.stored.record.credentials.find((c) => c.name === wanted.name)?.handle
   if (handle === undefined) return fail({ reason: 'IssueFailed', message: `credential \`${wanted.name}\` has no row in the ledger` })
   const deadline = deps.clock.monotonic() + renewalTime
-  return ok({ deadline, reservation: { lease: { handle, effectBy: plus(deps.clock.now(), milliseconds(renewalTime)) } } })
+  const reference = noted(handle)
+  const lease = { handle, effectBy: plus(deps.clock.now(), milliseconds(renewalTime)), ...(reference === undefined ? {} : { reference }) }
+  return ok({ deadline, reservation: { lease, record: (next) => note(handle, next) } })
 }
 
 /** Within the term of a leader that has just shown that it leads. */

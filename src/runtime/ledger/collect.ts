@@ -7,8 +7,8 @@ import { describeError, isConflict, isNotFound } from '../../kube/errors.ts'
 import type { KubeObject } from '../../kube/objects.ts'
 import type { Writes } from '../../kube/patch.ts'
 import type { StoreView } from '../../kube/store.ts'
-import { type Duration, type Instant, milliseconds, plus } from '../../lib/instant.ts'
-import { fail, type Result } from '../../lib/result.ts'
+import { type Duration, endless, type Instant, milliseconds, plus } from '../../lib/instant.ts'
+import { fail, ok, type Result } from '../../lib/result.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Log } from '../../ports/log.ts'
@@ -16,7 +16,7 @@ import type { Provider } from '../../ports/provider.ts'
 import type { Span, Tracer } from '../../ports/tracer.ts'
 import type { Doubt } from '../views.ts'
 import type { Health } from './health.ts'
-import { type LeaseStatus, leaseStatus, leasesResource } from './rows.ts'
+import { type LeaseStatus, leaseStatus, leasesResource, placeOf } from './rows.ts'
 import type { KeptSettings } from './settings.ts'
 
 export interface CollectDeps {
@@ -46,7 +46,8 @@ export interface CollectDeps {
 export interface Told {
   dying(lease: Lease): void
   failed(lease: Lease, failure: Failure): void
-  dead(lease: Lease): void
+  /** @param remains what was given with it existed before, and works on */
+  dead(lease: Lease, remains: boolean): void
   givenUp(lease: Lease, reason: string): void
 }
 
@@ -59,6 +60,9 @@ export type After =
   | { readonly tag: 'clean'; readonly delay: Duration }
 
 export type Collect = (handle: string) => Promise<After>
+
+/** Said of a login that is dead, and of what was read by it. */
+export const valueRemains = 'the login is dead; the value that was read existed before and works until it is changed at its source'
 
 const done: After = { tag: 'done' }
 const retry: After = { tag: 'retry' }
@@ -90,15 +94,15 @@ export function createCollect(deps: CollectDeps): Collect {
     return written.ok
   }
 
-  async function kill(lease: Lease): Promise<Result<undefined, Failure>> {
+  /** Whether what was given with it remains, although all that was made for it is dead. */
+  async function kill(lease: Lease): Promise<Result<boolean, Failure>> {
     const provider = deps.findProvider(lease.provider.type)
     if (provider?.outside === undefined)
       return fail({ reason: 'RevocationUnconfirmed', message: `no provider of type \`${lease.provider.type}\` is known to this version` })
     const params = await deps.settings.of(lease.provider)
     if (!params.ok) return params
-    return deps.health.run(lease.provider, () =>
-      provider.revoke(params.value, { lease: { handle: lease.handle, effectBy: lease.effectBy } }),
-    )
+    const killed = await deps.health.run(lease.provider, () => provider.revoke(params.value, { lease: placeOf(lease) }))
+    return killed.ok ? ok(provider.promises(params.value).bound >= endless) : killed
   }
 
   function cleaningDelay({ provider, effectBy }: Lease): Duration {
@@ -118,8 +122,9 @@ export function createCollect(deps: CollectDeps): Collect {
     const killed = await deps.tracer.span('lease.revoke', attributes, work, 'root')
     if (killed.ok) {
       const now = clock.now()
-      if (!(await write(lease, { state: 'Revoked', revokedAt: now, closedAt: now }))) return retry
-      tell.dead(lease)
+      const remains = killed.value ? ({ reason: 'ValueRemains', message: valueRemains } as const) : {}
+      if (!(await write(lease, { state: 'Revoked', revokedAt: now, closedAt: now, ...remains }))) return retry
+      tell.dead(lease, killed.value)
       return { tag: 'clean', delay: cleaningDelay(lease) }
     }
     const { reason, message } = killed.failure

@@ -9,7 +9,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Journal, Subject } from '../../ports/journal.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Meter } from '../../ports/meter.ts'
-import type { Told } from './collect.ts'
+import { type Told, valueRemains } from './collect.ts'
 
 export interface DyingDeps {
   readonly tasks: StoreView<Task>
@@ -46,7 +46,7 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
     requestedBy: tasks.get(task.key)?.spec.requestedBy?.username,
   })
 
-  function closed(lease: Lease, reason: 'AllRevoked' | 'Irrevocable', message: string): void {
+  function closed(lease: Lease, reason: 'AllRevoked' | 'ValueRemains' | 'Irrevocable', message: string): void {
     const { handle, credential, provider, attempt, expiresAt } = lease
     doomed.delete(handle)
     warned.delete(handle)
@@ -91,7 +91,8 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
       journal.event({ subject: subjectOf(lease), type: 'Warning', reason, action: 'Revoke', note })
       log.warn('a credential could not be revoked; it is tried again', { handle, provider: provider.name, reason: message })
     },
-    dead(lease) {
+    dead(lease, remains) {
+      if (remains) return closed(lease, 'ValueRemains', valueRemains)
       const task = tasks.get(lease.task.key)
       const ended = task?.uid === lease.task.uid ? task.record.completedAt : undefined
       const took = ended === undefined ? clock.monotonic() - (doomed.get(lease.handle) ?? clock.monotonic()) : clock.now() - ended

@@ -25,7 +25,8 @@ import { createDying } from './dying.ts'
 import type { Health } from './health.ts'
 import { createFull, createIntend, type Full, type Intend } from './intend.ts'
 import { createLanes } from './lanes.ts'
-import { leasesResource } from './rows.ts'
+import { createNote, type NoteReference } from './note.ts'
+import { leasesResource, placeOf } from './rows.ts'
 import { createKeptSettings } from './settings.ts'
 import { createSweep } from './sweep.ts'
 
@@ -61,6 +62,9 @@ export interface LedgerDeps {
 export interface Ledger {
   readonly intend: Intend
   readonly full: Full
+  readonly note: NoteReference
+  /** what was noted in a row last */
+  noted(handle: string): string | undefined
   /** the rows of a task */
   facts(taskUid: string): readonly LeaseFacts[]
   /**
@@ -135,7 +139,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     const params = await settings.of(lease.provider)
     if (outside === undefined || !params.ok) return
     const queue = cleanings.of(lease.provider.uid)
-    const place = { handle: lease.handle, effectBy: lease.effectBy }
+    const place = placeOf(lease)
     // found by a sweep: it may have come back to life, with a server that was restored from a backup
     const killed = found.has(lease.handle)
       ? await deps.findProvider(lease.provider.type)?.revoke(params.value, { lease: place })
@@ -194,6 +198,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const ledger: Ledger = {
     intend,
     full,
+    note: createNote({ ...deps, doomed: (handle) => dying.since(handle) !== undefined }),
+    noted: (handle) => leases.get(keyOf(handle))?.reference,
     facts: (uid) =>
       [...byTask(uid)].flatMap((key): LeaseFacts[] => {
         const lease = leases.get(key)

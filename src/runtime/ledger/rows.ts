@@ -5,6 +5,7 @@ import type { Lease, LeaseState } from '../../core/lease.ts'
 import { asUid, toTaskKey } from '../../core/names.ts'
 import type { KubeObject, Resource } from '../../kube/objects.ts'
 import { at, formatTime, type Instant, parseTime } from '../../lib/instant.ts'
+import type { Lease as Place } from '../../ports/provider.ts'
 import { record as fields, number, text, words } from '../objects/fields.ts'
 
 export const leasesResource: Resource = { group: 'taskbound.dev', version: 'v1alpha1', plural: 'credentialleases' }
@@ -38,6 +39,7 @@ export function readLease(object: KubeObject): Lease | undefined {
     provider: { kind: text(provider['kind']) ?? '', name: providerName, uid: asUid(providerUid), type },
     effectBy,
     state: (text(status['state']) ?? 'Intended') as LeaseState,
+    reference: text(status['reference']),
     issuedAt: parseTime(text(status['issueTime'])),
     expiresAt: parseTime(text(status['expirationTime'])),
     closedAt: parseTime(text(status['closeTime'])),
@@ -46,6 +48,13 @@ export function readLease(object: KubeObject): Lease | undefined {
     acknowledged: words(metadata.annotations)[irrevocable]?.trim() || undefined,
   }
 }
+
+/** The row as its provider knows it. */
+export const placeOf = ({ handle, effectBy, reference }: Lease): Place => ({
+  handle,
+  effectBy,
+  ...(reference === undefined ? {} : { reference }),
+})
 
 export type Intent = Pick<Lease, 'handle' | 'task' | 'agent' | 'action' | 'credential' | 'attempt' | 'provider' | 'effectBy'>
 
@@ -72,6 +81,7 @@ export function leaseObject(intent: Intent, namespace: string, installation: str
 /** The next status of a row; members that are `undefined` are to be absent. */
 export interface LeaseStatus {
   readonly state: LeaseState
+  readonly reference?: string
   readonly issuedAt?: Instant | undefined
   readonly expiresAt?: Instant | undefined
   readonly revokedAt?: Instant | undefined
@@ -85,6 +95,7 @@ export function leaseStatus(lease: Lease, next: LeaseStatus): Readonly<Record<st
   const time = (value: Instant | undefined): string | null => (value === undefined ? null : formatTime(value))
   return {
     state: next.state,
+    reference: next.reference ?? lease.reference ?? null,
     issueTime: time(next.issuedAt ?? lease.issuedAt),
     expirationTime: time(next.expiresAt ?? lease.expiresAt),
     revocationTime: time(next.revokedAt),

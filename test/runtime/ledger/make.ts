@@ -45,6 +45,8 @@ export function makeLedger(
   const providers = createStore<ProviderObject>()
   let keptTimes = 0
   const documents = new Map<string, unknown>()
+  /** what each revocation was told that the source calls it */
+  const references: (string | undefined)[] = []
   const audit: AuditEntry[] = []
   const events: EventNote[] = []
   const changed: string[] = []
@@ -54,6 +56,7 @@ export function makeLedger(
     revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Failure>> => ok(undefined),
     clean: async (_handle: string): Promise<Result<undefined, Failure>> => ok(undefined),
     list: [] as string[],
+    bound: seconds(5),
   }
 
   function see(object: KubeObject): void {
@@ -100,6 +103,7 @@ export function makeLedger(
 
   const provider = {
     type: 'fake',
+    promises: () => ({ revocation: 'Immediate', bound: source.bound }),
     outside: {
       settling: seconds(0),
       renewal: 'InPlace',
@@ -109,7 +113,8 @@ export function makeLedger(
       },
       list: async () => ok(source.list),
     },
-    async revoke(params: unknown, { lease }: { lease?: { handle: string } }) {
+    async revoke(params: unknown, { lease }: { lease?: { handle: string; reference?: string } }) {
+      references.push(lease?.reference)
       calls.push(`revoke ${lease?.handle}`)
       return source.revoke(lease?.handle ?? '', params)
     },
@@ -176,6 +181,7 @@ export function makeLedger(
     changed,
     checked,
     calls,
+    references,
     live,
     source,
     clock,

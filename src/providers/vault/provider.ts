@@ -1,0 +1,191 @@
+// What a Vault or an OpenBao gives a task that logs in there. Decides nothing about policy: the role's `bound_claims` there do, and the
+// operator's own login can read nothing of it. What is said to the server is in wire.ts.
+
+import { at, earliest, type Instant, milliseconds, plus, seconds, toSeconds, wholeSecond } from '../../lib/instant.ts'
+import type { Material } from '../../lib/material.ts'
+import { fail, ok, type Result } from '../../lib/result.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Logins } from '../../ports/login.ts'
+import type { Failure, Issued, Order, Provider, Reservation } from '../../ports/provider.ts'
+import { firstLife, type Login, readLease, readLife, readLogin, readValue, tokenOf } from './answers.ts'
+import { createOwnLogin } from './operator.ts'
+import { judgeParams, judgeRequest, maxTtl, minTtl, promises, type VaultParams } from './params.ts'
+import { judgeServer } from './ready.ts'
+import { type Entry, readReference, writeReference } from './reference.ts'
+import type { Json, VaultFailure, Wire } from './wire.ts'
+
+export interface VaultDependencies {
+  readonly wire: Wire
+  readonly clock: Clock
+  readonly logins: Logins
+  /** what all handles of this installation begin with */
+  readonly prefix: string
+}
+
+const patience = 5_000
+/** A login that was sent in time is dead that long after, if nobody uses it. */
+const unused = seconds(2 * firstLife)
+/** Renewals that failed one after the other leave a row with so many logins, until they are known to be dead. */
+const mostEntries = 16
+
+/** One login on behalf of a task, while something is being made by it. */
+interface Making {
+  readonly params: VaultParams
+  readonly order: Order
+  readonly path: string
+  readonly login: Login
+  readonly expiresAt: Instant
+  /** notes this login in the row, with the lease that was made by it */
+  note(lease?: string): Promise<Result<undefined, Failure>>
+}
+
+type Made = Result<Issued, string | Failure>
+
+export function createVaultProvider(deps: VaultDependencies): Provider<VaultParams> {
+  const { wire, clock, logins } = deps
+  const own = createOwnLogin(deps)
+  const ours = (handle: string): boolean => handle.startsWith(deps.prefix) && /^tb[a-z2-7]{36}$/.test(handle)
+
+  async function make(params: VaultParams, order: Order, { lease, record }: Reservation, first: boolean): Promise<Result<Issued, Failure>> {
+    const failed = (message: string): Result<never, Failure> =>
+      fail({ reason: 'IssueFailed', message: `credential \`${order.credential}\`: ${message}` })
+    const problem = judgeParams(params) ?? judgeRequest(params, { ...order, name: order.credential, ttl: minTtl })
+    if (problem !== undefined) return fail(problem)
+    if (lease === undefined || record === undefined) return failed('it has no row in the ledger')
+    if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
+    const expiresAt = lifeEnd(params, order)
+    if (expiresAt <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
+    const before = readReference(lease.reference)
+    if (!before.ok) return failed(before.failure)
+    if (first !== (before.value.length === 0))
+      return failed(first ? 'something was issued under its row already' : 'nothing was issued under its row')
+    const alive = await withoutDead(params, lease.handle, before.value)
+    if (alive.length >= mostEntries) return failed('too many logins of earlier renewals are not known to be dead')
+    const begun = clock.now()
+    const login = await logIn(params, order, lease.handle)
+    if (!login.ok) return failed(login.failure)
+    const note = (made?: string): Promise<Result<undefined, Failure>> => {
+      const until = made === undefined ? plus(begun, unused) : plus(expiresAt, seconds(1))
+      const entry: Entry = { accessor: login.value.accessor, until, ...(made === undefined ? {} : { lease: made }) }
+      return record(writeReference([...alive, entry]))
+    }
+    const making: Making = { params, order, path: order.scopes[0] ?? '', login: login.value, expiresAt, note }
+    const noted = await note()
+    const made: Made = noted.ok ? await read(making) : noted
+    if (made.ok) return made
+    await giveBack(params, login.value.token)
+    return typeof made.failure === 'string' ? failed(made.failure) : fail(made.failure)
+  }
+
+  const limitOf = (order: Order) => (): number => Math.min(patience, order.deadline - clock.monotonic())
+
+  async function logIn(params: VaultParams, order: Order, handle: string): Promise<Result<Login, string>> {
+    const signed = await logins.task(order, params.audience, handle)
+    if (!signed.ok) return signed
+    const body = { role: params.role, jwt: new TextDecoder().decode(signed.value.reveal()) }
+    const answer = await wire.call(params, { method: 'POST', path: `auth/${params.authMount}/login`, body, limit: limitOf(order) })
+    if (!answer.ok) return fail(`the login: ${answer.failure.sentence}`)
+    const login = readLogin(answer.value, handle)
+    if (!login.ok) await giveBack(params, tokenOf(answer.value))
+    return login
+  }
+
+  /** Repeated by whoever works off the row, where it is not heard. */
+  async function giveBack(params: VaultParams, token: Material | undefined): Promise<void> {
+    if (token !== undefined) await wire.call(params, { method: 'POST', path: 'auth/token/revoke-self', token, body: {}, limit: patience })
+  }
+
+  async function read(making: Making): Promise<Made> {
+    const { params, order, path, login, expiresAt } = making
+    const answer = await wire.call(params, { method: 'GET', path, token: login.token, limit: limitOf(order) })
+    if (!answer.ok) return fail(`\`${path}\`: ${answer.failure.sentence}`)
+    if (params.paths.find((entry) => entry.path === path)?.kind !== 'Static') return prolong(making, answer.value)
+    const value = readValue(answer.value)
+    if (!value.ok) return fail(`\`${path}\`: ${value.failure}`)
+    await giveBack(params, login.token)
+    return ok({ fields: value.value, expiresAt })
+  }
+
+  /**
+   * Until here everything dies within a minute by itself. The lease, and last of all the token that it hangs on, are asked to live as long
+   * as was ordered, once the row knows both.
+   */
+  async function prolong({ params, order, path, login, expiresAt, note }: Making, answer: Json): Promise<Made> {
+    const leased = readLease(answer, path)
+    if (!leased.ok) return fail(`\`${path}\`: ${leased.failure}`)
+    const { id, fields, renewable } = leased.value
+    const noted = await note(id)
+    if (!noted.ok) return noted
+    const { token } = login
+    const begun = clock.now()
+    const wanted = Math.ceil((expiresAt - begun) / 1000)
+    const put = (place: string, body: Json): Promise<Result<Json, VaultFailure>> =>
+      wire.call(params, { method: 'PUT', path: place, token, body, limit: limitOf(order) })
+    let leaseLife = leased.value.life
+    if (leaseLife < wanted && renewable) {
+      const renewed = await put('sys/leases/renew', { lease_id: id, increment: wanted })
+      if (!renewed.ok) return fail(`the lease of \`${path}\`: ${renewed.failure.sentence}`)
+      const life = readLife(renewed.value, 'lease')
+      if (!life.ok) return life
+      leaseLife = life.value
+    }
+    const renewed = await put('auth/token/renew-self', { increment: wanted })
+    if (!renewed.ok) return fail(`the login: ${renewed.failure.sentence}`)
+    const tokenLife = readLife(renewed.value, 'token')
+    if (!tokenLife.ok) return tokenLife
+    if (tokenLife.value > wanted + 1) return fail('it gave the token a longer life than was asked for')
+    const given = Math.min(leaseLife, tokenLife.value)
+    if (given + 1 < Math.min(wanted, toSeconds(minTtl)))
+      return fail(
+        `what it gives lives ${given} seconds only: raise ${leaseLife < tokenLife.value ? `\`max_ttl\` of the engine's role` : "`token_max_ttl` of the login's role"}`,
+      )
+    return ok({ fields, expiresAt: given + 1 >= wanted ? expiresAt : wholeSecond(plus(begun, seconds(given))) })
+  }
+
+  /** Predecessors whose time is over are ended, should the source not have done it, and are then forgotten. */
+  async function withoutDead(params: VaultParams, handle: string, entries: readonly Entry[]): Promise<readonly Entry[]> {
+    const now = clock.now()
+    const kept = await Promise.all(entries.map(async (entry) => entry.until > now || (await own.end(params, handle, entry)) !== undefined))
+    return entries.filter((_, i) => kept[i] === true)
+  }
+
+  async function revoke(params: VaultParams | undefined, { lease }: Reservation): Promise<Result<undefined, Failure>> {
+    const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
+    if (lease === undefined) return ok(undefined)
+    if (params === undefined) return unconfirmed('the settings of its provider are not known')
+    if (!ours(lease.handle)) return unconfirmed('its row in the ledger has no handle of this installation')
+    const entries = readReference(lease.reference)
+    if (!entries.ok) return unconfirmed(entries.failure)
+    // nothing was noted, so nothing was asked for: a login that nobody knows of dies unused, within a minute
+    const problems = await Promise.all(entries.value.map((entry) => own.end(params, lease.handle, entry)))
+    const problem = problems.find((text) => text !== undefined)
+    return problem === undefined ? ok(undefined) : unconfirmed(`login \`${lease.handle}\` at ${new URL(params.address).host}: ${problem}`)
+  }
+
+  return {
+    type: 'vault',
+    promises,
+    async ready(params) {
+      const problem = judgeParams(params)
+      return problem === undefined ? judgeServer(own, params) : fail(problem)
+    },
+    check: judgeRequest,
+    reserve: () => ok({}),
+    issue: (params, order, reservation) => make(params, order, reservation, true),
+    renew: (params, order, reservation) => make(params, order, reservation, false),
+    revoke,
+    outside: {
+      settling: seconds(firstLife),
+      renewal: 'Successor',
+      // nothing is left of what is dead, and nothing can be found without what its row notes
+      clean: async (_params, { handle }) =>
+        ours(handle) ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' }),
+      list: async () => ok(undefined),
+    },
+  }
+}
+
+/** In whole seconds; never beyond what the provider may give. */
+function lifeEnd(params: VaultParams, order: Order): Instant {
+  return wholeSecond(earliest(order.expiresAt, plus(order.issuedAt, milliseconds(maxTtl(params)))) ?? at(0))
+}

@@ -1,0 +1,41 @@
+// Whose an audience is, across provider objects of all types.
+
+import { expect, test } from '@jest/globals'
+import { asUid } from '../../src/core/names.ts'
+import { createStore } from '../../src/kube/store.ts'
+import { at, milliseconds, plus, seconds } from '../../src/lib/instant.ts'
+import { ok } from '../../src/lib/result.ts'
+import type { Provider } from '../../src/ports/provider.ts'
+import type { ProviderObject } from '../../src/runtime/objects/kinds.ts'
+import { createProviderChecks } from '../../src/runtime/providers.ts'
+
+const born = at(1_800_000_000_000)
+const object = (name: string, type: string, age: number, params: object): ProviderObject =>
+  ({ name, namespace: '', uid: asUid(name), type, params, createdAt: plus(born, seconds(-age)), generation: 1, status: {} }) as never
+
+async function judged(...objects: readonly ProviderObject[]): Promise<readonly (string | undefined)[]> {
+  const store = createStore<ProviderObject>()
+  for (const [i, value] of objects.entries()) store.observe('', { key: value.name, uid: value.uid, resourceVersion: String(i + 2), value })
+  const checks = createProviderChecks({
+    store,
+    findProvider: () => ({ ready: async () => ok(undefined) }) as unknown as Provider<unknown>,
+    writes: {} as never,
+    absorb: () => undefined,
+    leads: () => false,
+    clock: { now: () => born, monotonic: () => milliseconds(0) },
+    log: {} as never,
+    well: () => undefined,
+    changed: () => undefined,
+  })
+  await checks.checkAll()
+  return objects.map((one) => checks.notReady(one))
+}
+
+test('an audience of logins is nobody else\u2019s, so that no task gets a token that logs in there', async () => {
+  const vault = (age: number) => object('vault', 'vault', age, { audience: 'https://vault.example' })
+  const tokens = object('tokens', 'jwt', 5, { audiences: ['https://api.example', 'https://vault.example'] })
+  expect(await judged(vault(10), tokens)).toEqual([undefined, expect.stringContaining('belongs to ClusterCredentialProvider `vault`')])
+  expect(await judged(vault(1), tokens)).toEqual([expect.stringContaining('belongs to ClusterCredentialProvider `tokens`'), undefined])
+  const other = object('other', 'vault', 5, { audience: 'https://vault.example' })
+  expect(await judged(vault(10), other)).toEqual([undefined, expect.stringContaining('`vault`')])
+})

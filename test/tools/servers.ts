@@ -1,0 +1,4 @@
+// Builds the servers that the tests of the providers run against, before any of those tests waits for one.
+import { ensureVault } from './vault/build.ts'
+
+await ensureVault(process.env)
