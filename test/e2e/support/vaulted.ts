@@ -136,7 +136,8 @@ export async function createVaulted(
           if (alive.join() !== wanted.join() || leases !== wanted.length)
             throw new Error(`alive are: ${alive.join(', ') || 'none'}, with ${leases} leases; wanted: ${wanted.join(', ') || 'none'}`)
         },
-        { timeoutMs: 30_000, everyMs: 100 },
+        // a role that Vault lost lives for its first minute
+        { timeoutMs: 90_000, everyMs: 100 },
       )
     },
     async close() {

@@ -155,6 +155,6 @@ async function live(step: Step, task: string): Promise<string> {
       if (step === 'issue') expect(alive).toHaveLength(1)
       return `live: ${(await vaulted.rows(task)).length} row(s), ${alive.length} role(s)`
     },
-    { timeoutMs: 40_000, everyMs: 300 },
+    { timeoutMs: 90_000, everyMs: 300 },
   )
 }

@@ -108,7 +108,7 @@ test('killed while it issues, five times over, it leaves one role for each task,
   await vaulted.onlyAlive(...usernames)
   await Promise.all(names.map((name) => scenario.remove('agenttasks', name)))
   await vaulted.onlyAlive()
-}, 180_000)
+}, 300_000)
 
 test('what is renewed is another role; the one before works on, and both end with the task', async () => {
   const task = await vaulted.task(undefined, { activeDeadlineSeconds: 3600, credentials: [{ ...vaulted.credential, ttlSeconds: 300 }] })

@@ -114,6 +114,8 @@ export async function letsIn(database: Postgres, { username = '', password = '' 
   return answer?.rows[0]?.id === 42
 }
 
-/** Login roles that are Vault's. */
+/** Roles of Vault's that can log in now: what Vault itself lost, when its client was gone while it made a role, ends by its first life. */
 export const roles = async (database: Postgres): Promise<readonly string[]> =>
-  (await database.query("select rolname from pg_roles where rolname like 'v-%' and rolcanlogin")).map(({ rolname }) => String(rolname))
+  (await database.query("select rolname from pg_roles where rolname like 'v-%' and rolcanlogin and rolvaliduntil > now()")).map(
+    ({ rolname }) => String(rolname),
+  )
