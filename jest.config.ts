@@ -1,5 +1,5 @@
 // Four levels: `unit` needs Node alone, `e2e` a real API server that its global set-up starts (test/cluster), `observability` a Prometheus
-// too, `node` a whole node (root).
+// too, `node` a whole node (root). `conformance` is for a service of somebody else's, which it is told of by the environment.
 const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -15,8 +15,9 @@ export default {
       ...common,
       displayName: 'unit',
       testMatch: ['<rootDir>/test/**/*.test.ts'],
-      testPathIgnorePatterns: ['<rootDir>/test/(e2e|node|observability)/'],
+      testPathIgnorePatterns: ['<rootDir>/test/(conformance|e2e|node|observability)/'],
     },
+    { ...common, displayName: 'conformance', testMatch: ['<rootDir>/test/conformance/**/*.test.ts'] },
     {
       ...common,
       displayName: 'e2e',

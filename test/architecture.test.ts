@@ -18,6 +18,7 @@ const layers: readonly (readonly string[])[] = [
   ['http'],
   ['config'],
   ['cli'],
+  ['compose'],
   ['main.ts'],
 ]
 
@@ -35,7 +36,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'node:http2': ['kube'],
   'node:http': ['http', 'outbound'],
   'node:https': ['http', 'outbound'],
-  'node:net': ['http', 'kube', 'issuer', 'outbound', 'config', 'main.ts'],
+  'node:net': ['http', 'kube', 'issuer', 'outbound', 'config', 'compose', 'main.ts'],
   'node:dns': ['outbound'],
   'node:tls': ['http', 'kube', 'providers', 'outbound'],
   'node:fs': ['telemetry', 'config'],

@@ -18,7 +18,6 @@ import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
 import type { Tracer } from '../ports/tracer.ts'
 import type { Registry } from '../providers/registry.ts'
-import type { Hold } from '../telemetry/snapshot.ts'
 import { createApply } from './apply.ts'
 import { createChores } from './chores.ts'
 import { createDeparted } from './departed.ts'
@@ -39,6 +38,7 @@ import { problemsOf } from './problems.ts'
 import { createProviderChecks } from './providers.ts'
 import { createReconcile } from './reconcile.ts'
 import { createAsker } from './requester.ts'
+import { countTasks, type Measured } from './snapshot.ts'
 import { type Document, names } from './storage.ts'
 import { createTakeover, type Takeover } from './takeover.ts'
 import { createTell } from './tell.ts'
@@ -85,11 +85,8 @@ export interface Operator {
   stop(): Promise<void>
   /** whether this replica leads and has taken over */
   active(): boolean
-  /** what keeps this replica, as the leader, from issuing anything */
-  held(): readonly Hold[]
-  readonly ledgerLimit: number
-  /** when a policy in force last changed */
-  policyChangedAt(): Instant
+  /** for whoever measures it */
+  readonly measured: Measured
   /** what keeps it from being ready or alive, by name; empty when all is well */
   problems(): Readonly<Record<string, string>>
 }
@@ -259,6 +256,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     },
   })
   showPlaces(watching.tasks.store, statusLists)
+  const census = countTasks(watching.tasks.store)
 
   function absorbOwn(object: KubeObject): void {
     ownWrite = true
@@ -284,9 +282,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     ledger,
     drain,
     active: leads,
-    held,
-    ledgerLimit: deps.ledgerLimit,
-    policyChangedAt: engine.lastChange,
+    measured: { held, census, ledgerLimit: deps.ledgerLimit, policyChangedAt: engine.lastChange },
     start() {
       watching.start()
       void queue.run(work)

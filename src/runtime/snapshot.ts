@@ -1,9 +1,10 @@
 // What the gauges are computed from: the stores of one replica, as they are when somebody scrapes.
 
 import type { CredentialRecord, Task } from '../core/observed.ts'
-import { isAlive, phase } from '../core/record.ts'
-import { type Instant, minus, seconds } from '../lib/instant.ts'
-import type { Clock } from '../ports/clock.ts'
+import { phase } from '../core/record.ts'
+import type { StoreView } from '../kube/store.ts'
+import { type Instant, plus, seconds } from '../lib/instant.ts'
+import { type Census, createCensus } from '../telemetry/census.ts'
 import type { CredentialRow, PolicyRow, Snapshot, TaskRow } from '../telemetry/snapshot.ts'
 import { list, record } from './objects/fields.ts'
 import type { PolicyObject } from './objects/kinds.ts'
@@ -11,11 +12,17 @@ import type { Operator } from './operator.ts'
 
 const overdueAfter = seconds(60)
 
-export function createSnapshot(operator: () => Operator | undefined, clock: Clock): Snapshot {
+/** What an operator tells of itself beside its stores. */
+export interface Measured extends Pick<Snapshot, 'held' | 'ledgerLimit' | 'policyChangedAt'> {
+  readonly census: Census
+}
+
+export function createSnapshot(operator: () => Operator | undefined): Snapshot {
+  const nobody = createCensus()
   return {
-    *tasks(): Iterable<TaskRow> {
-      const now = clock.now()
-      for (const task of operator()?.watching.tasks.store.values() ?? []) yield taskRow(task, now)
+    census: () => operator()?.measured.census ?? nobody,
+    *tasks() {
+      for (const task of operator()?.watching.tasks.store.values() ?? []) yield taskRow(task)
     },
     leases: () => operator()?.ledger.rows() ?? [],
     queue: () => {
@@ -29,26 +36,31 @@ export function createSnapshot(operator: () => Operator | undefined, clock: Cloc
       }
     },
     leader: () => operator()?.active() ?? false,
-    held: () => operator()?.held() ?? [],
+    held: () => operator()?.measured.held() ?? [],
     get ledgerLimit() {
-      return operator()?.ledgerLimit ?? Number.POSITIVE_INFINITY
+      return operator()?.measured.ledgerLimit ?? Number.POSITIVE_INFINITY
     },
     *policies() {
       const watching = operator()?.watching
       for (const object of watching?.clusterPolicies.store.values() ?? []) yield policyRow('Cluster', object)
       for (const object of watching?.namespacePolicies.store.values() ?? []) yield policyRow('Namespace', object)
     },
-    policyChangedAt: () => operator()?.policyChangedAt(),
+    policyChangedAt: () => operator()?.measured.policyChangedAt(),
   }
 }
 
-/** A hundred thousand of these are made at a scrape. */
-function taskRow({ namespace, name, record, report, deletedAt }: Task, now: Instant): TaskRow {
-  const over = record.completedAt !== undefined
-  const overdue = over && record.completedAt < minus(now, overdueAfter)
-  const state = over ? 'Revoking' : phase(record) === 'delivered' ? 'Live' : 'Pending'
+/** Counts tasks as they come, change and go. */
+export function countTasks(tasks: Pick<StoreView<Task>, 'subscribe'>): Census {
+  const census = createCensus()
+  tasks.subscribe(({ before, after }) => census.change(before && taskRow(before), after && taskRow(after)))
+  return census
+}
+
+/** The same for the same task, whenever it is asked. */
+function taskRow({ namespace, name, record, report, deletedAt }: Task): TaskRow {
+  const state = record.completedAt !== undefined ? 'Revoking' : phase(record) === 'delivered' ? 'Live' : 'Pending'
   const credentials: CredentialRow[] = []
-  for (const credential of record.credentials) if (isAlive(credential, now)) credentials.push(credentialRow(credential, state, overdue))
+  for (const one of record.credentials) if (one.revokedAt === undefined) credentials.push(credentialRow(one, state, record.completedAt))
   let [ready, issued]: (Task['report']['conditions'][number] | undefined)[] = []
   for (const condition of report.conditions) {
     if (condition.type === 'Ready') ready = condition
@@ -64,8 +76,10 @@ function taskRow({ namespace, name, record, report, deletedAt }: Task, now: Inst
   }
 }
 
-function credentialRow({ name, provider, expiresAt, revocation }: CredentialRecord, state: string, overdue: boolean): CredentialRow {
-  return { name, provider: provider.name, expiresAt, state, overdue: overdue && revocation.class !== 'ExpireOnly' }
+function credentialRow(credential: CredentialRecord, state: string, endedAt: Instant | undefined): CredentialRow {
+  const { name, provider, expiresAt, revocation, handle } = credential
+  const overdueAt = endedAt === undefined || revocation.class === 'ExpireOnly' ? undefined : plus(endedAt, overdueAfter)
+  return { name, provider: provider.name, expiresAt, lasting: handle !== undefined, state, overdueAt }
 }
 
 function policyRow(scope: PolicyRow['scope'], { status, inForce }: PolicyObject): PolicyRow {

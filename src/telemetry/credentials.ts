@@ -3,6 +3,7 @@
 
 import { Gauge, Registry } from 'prom-client'
 import type { Instant } from '../lib/instant.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** `top`: those that die soonest; `all`: everything up to a cap. Both have what is being revoked for too long. */
@@ -62,6 +63,7 @@ function soonest(most: number) {
 export function createCredentialMetrics(
   mode: PerCredential,
   snapshot: Pick<Snapshot, 'tasks' | 'leases'>,
+  clock: Pick<Clock, 'now'>,
   caps: CredentialCaps = defaultCredentialCaps,
 ): CredentialMetrics {
   const registry = new Registry()
@@ -89,11 +91,13 @@ export function createCredentialMetrics(
   }
   const alive = (most: number, late: ReturnType<typeof soonest>) => {
     const found = soonest(most)
+    const now = clock.now()
     for (const { namespace, name: task, credentials } of snapshot.tasks()) {
-      for (const { name: credential, provider, expiresAt, overdue } of credentials) {
+      for (const { name: credential, provider, expiresAt, lasting, overdueAt } of credentials) {
+        if (!lasting && expiresAt !== undefined && expiresAt <= now) continue
         const row = { namespace, task, credential, provider, dies: dies(expiresAt) }
         found.add(row)
-        if (overdue) late.add(row)
+        if (overdueAt !== undefined && overdueAt < now) late.add(row)
       }
     }
     return found

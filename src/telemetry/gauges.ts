@@ -4,7 +4,7 @@ import { Gauge, type Registry } from 'prom-client'
 import { type Duration, milliseconds } from '../lib/instant.ts'
 import type { Clock } from '../ports/clock.ts'
 import { createHoldUps } from './holdups.ts'
-import { other, type Snapshot, sum, within } from './snapshot.ts'
+import { other, type Snapshot, within } from './snapshot.ts'
 
 /** The most namespaces, and the most providers of one namespace, that get series of their own; the rest share `_other`. */
 export interface SeriesCaps {
@@ -65,11 +65,11 @@ export function createGauges(
     credentials.reset()
     expiring.reset()
     next.reset()
-    for (const [namespace, row] of sum(snapshot.tasks(), clock.now(), caps, holdUps.see)) {
-      for (const [state, { count }] of row.states.counts) tasks.set({ namespace, state }, count)
+    for (const [namespace, row] of snapshot.census().sum(clock.now(), caps)) {
+      for (const [state, count] of row.states) tasks.set({ namespace, state }, count)
       for (const [provider, group] of row.providers) {
         sawProvider(provider)
-        for (const [state, { count }] of group.states.counts) credentials.set({ namespace, provider, state }, count)
+        for (const [state, count] of group.states) credentials.set({ namespace, provider, state }, count)
         within.forEach((name, i) => {
           expiring.set({ namespace, provider, within: name }, group.expiring[i] ?? 0)
         })

@@ -4,11 +4,9 @@
 import { Gauge, type Registry } from 'prom-client'
 import type { Instant } from '../lib/instant.ts'
 import type { Clock } from '../ports/clock.ts'
-import { holds, other, type PolicyRow, type Snapshot, type TaskRow } from './snapshot.ts'
+import { holds, other, type PolicyRow, type Snapshot } from './snapshot.ts'
 
 export interface HoldUps {
-  /** Takes a task into account for the next `refresh`. */
-  see(task: TaskRow): void
   /** Takes an open row of the ledger into account for the next `refresh`. */
   count(namespace: string, provider: string): void
   /** Brings the gauges up to date, and forgets what it was shown. */
@@ -51,8 +49,6 @@ export function createHoldUps(registry: Registry, snapshot: Snapshot, clock: Clo
     'When a policy last came into force, changed or went, or this replica started, in seconds since 1970.',
   )
 
-  let waiting = new Map<string, Instant>()
-  let deletedAt: Instant | undefined
   let rows = new Map<string, Map<string, number>>()
 
   const countPolicies = (): void => {
@@ -70,22 +66,20 @@ export function createHoldUps(registry: Registry, snapshot: Snapshot, clock: Clo
   }
   const age = (): void => {
     const ago = (since: Instant): number => Math.max(0, clock.now() - since) / 1000
+    const oldest = new Map<string, Instant>()
+    for (const { reason, since } of snapshot.census().waiting()) {
+      const key = oldest.has(reason) || oldest.size < mostReasons ? reason : other
+      const before = oldest.get(key)
+      if (before === undefined || since < before) oldest.set(key, since)
+    }
     pending.reset()
-    for (const [reason, since] of waiting) pending.set({ reason }, ago(since))
-    deleting.set(deletedAt === undefined ? 0 : ago(deletedAt))
-    waiting = new Map()
-    deletedAt = undefined
+    for (const [reason, since] of oldest) pending.set({ reason }, ago(since))
+    let longest = 0
+    for (const since of snapshot.census().deleting()) longest = Math.max(longest, ago(since))
+    deleting.set(longest)
   }
 
   return {
-    see(task) {
-      if (task.deletedAt !== undefined && (deletedAt === undefined || task.deletedAt < deletedAt)) deletedAt = task.deletedAt
-      if (task.waiting === undefined) return
-      const { reason, since } = task.waiting
-      const key = waiting.has(reason) || waiting.size < mostReasons ? reason : other
-      const oldest = waiting.get(key)
-      if (oldest === undefined || since < oldest) waiting.set(key, since)
-    },
     count(namespace, provider) {
       const namespaces = rows.get(provider) ?? new Map<string, number>()
       rows.set(provider, namespaces.set(namespace, (namespaces.get(namespace) ?? 0) + 1))

@@ -1,19 +1,21 @@
-// What the gauges are computed from when somebody scrapes, and the sums over it. Nothing here is kept from one scrape to the next,
-// so a deleted task leaves no series.
+// What the gauges are computed from when somebody scrapes.
 
 import type { Duration, Instant } from '../lib/instant.ts'
+import type { Census } from './census.ts'
 
 export interface CredentialRow {
   /** its name in the task */
   readonly name: string
   /** name of the provider object */
   readonly provider: string
-  /** when it dies by itself; `undefined` where its source sets no end */
+  /** when it expires; `undefined` where its source sets no end */
   readonly expiresAt: Instant | undefined
+  /** it may live on after it expired, until it is known to be dead */
+  readonly lasting: boolean
   /** a word of a closed set, for example `Live`, `Revoking`, `Unconfirmed` */
   readonly state: string
-  /** it is being revoked for longer than a minute */
-  readonly overdue: boolean
+  /** from when on its revocation takes too long */
+  readonly overdueAt: Instant | undefined
 }
 
 export interface TaskRow {
@@ -25,7 +27,8 @@ export interface TaskRow {
   readonly waiting: { readonly reason: string; readonly since: Instant } | undefined
   /** since when it is being deleted */
   readonly deletedAt: Instant | undefined
-  readonly credentials: Iterable<CredentialRow>
+  /** those that are not known to be dead; whether they have expired is for the reader to see */
+  readonly credentials: readonly CredentialRow[]
 }
 
 export interface QueueRow {
@@ -66,6 +69,9 @@ export type Hold = (typeof holds)[number]
 
 /** The stores as they are now. Asked once a scrape; rows are read and not kept. */
 export interface Snapshot {
+  /** the tasks, counted */
+  census(): Pick<Census, 'sum' | 'waiting' | 'deleting'>
+  /** the tasks, one by one */
   tasks(): Iterable<TaskRow>
   leases(): Iterable<LeaseRow>
   queue(): QueueRow
@@ -82,86 +88,6 @@ export interface Snapshot {
 
 /** Remaining lives by which credentials are counted; each count includes those of the shorter ones. */
 export const within = ['1m', '5m', '15m', '1h', '6h'] as const
-const withinMilliseconds = [60_000, 300_000, 900_000, 3_600_000, 21_600_000] as const
 
 /** Stands for everything beyond a cap. */
 export const other = '_other'
-
-/** Counts by word. With 100,000 credentials each look-up is felt, and the next word is mostly the same as the last. */
-export interface Tally {
-  readonly counts: ReadonlyMap<string, { readonly count: number }>
-  add(word: string): void
-}
-
-function tally(): Tally {
-  const counts = new Map<string, { count: number }>()
-  let last: string | undefined
-  let row = { count: 0 }
-  return {
-    counts,
-    add(word) {
-      if (word !== last) {
-        row = counts.get(word) ?? { count: 0 }
-        counts.set(word, row)
-        last = word
-      }
-      row.count += 1
-    },
-  }
-}
-
-export interface ProviderSum {
-  readonly states: Tally
-  /** by place in `within`, cumulative; only credentials that can still be used */
-  readonly expiring: number[]
-  /** the soonest end of a credential that can still be used */
-  next: number
-}
-
-export interface NamespaceSum {
-  readonly states: Tally
-  readonly providers: Map<string, ProviderSum>
-}
-
-/** Finds or makes the row of a name; beyond the cap all names share one row. */
-function rowOf<T>(rows: Map<string, T>, name: string, cap: number, make: () => T): T {
-  const known = rows.get(name)
-  if (known !== undefined) return known
-  const key = rows.size < cap ? name : other
-  const row = rows.get(key) ?? make()
-  rows.set(key, row)
-  return row
-}
-
-const emptyProvider = (): ProviderSum => ({ states: tally(), expiring: within.map(() => 0), next: Number.POSITIVE_INFINITY })
-const emptyNamespace = (): NamespaceSum => ({ states: tally(), providers: new Map() })
-
-/**
- * One pass over all tasks.
- * @param caps the most namespaces, and the most providers of one namespace, that get series of their own
- * @param see shown each task
- */
-export function sum(
-  tasks: Iterable<TaskRow>,
-  now: Instant,
-  caps: { readonly namespaces: number; readonly providers: number },
-  see?: (task: TaskRow) => void,
-): Map<string, NamespaceSum> {
-  const sums = new Map<string, NamespaceSum>()
-  for (const task of tasks) {
-    const row = rowOf(sums, task.namespace, caps.namespaces, emptyNamespace)
-    row.states.add(task.state)
-    see?.(task)
-    for (const { provider, state, expiresAt } of task.credentials) {
-      const group = rowOf(row.providers, provider, caps.providers, emptyProvider)
-      group.states.add(state)
-      if (expiresAt === undefined || expiresAt <= now) continue
-      if (expiresAt < group.next) group.next = expiresAt
-      const left = expiresAt - now
-      for (let i = within.length - 1; i >= 0 && left <= (withinMilliseconds[i] ?? 0); i--) {
-        group.expiring[i] = (group.expiring[i] ?? 0) + 1
-      }
-    }
-  }
-  return sums
-}

@@ -23,7 +23,6 @@ export const everything: Case = {
       otlpEndpoint: 'http://collector.monitoring:4318',
       metricsPerCredential: 'all',
     },
-    starter: { enabled: true },
     replicaCount: 3,
     strategy: { rollingUpdate: { maxUnavailable: 1 } },
     extraEnv: [{ name: 'TZ', value: 'UTC' }],
@@ -88,6 +87,7 @@ export const cases: readonly Case[] = [
   {
     name: 'as little as possible',
     values: {
+      starter: { enabled: false },
       replicaCount: 1,
       rbac: { create: false, aggregateToView: false, aggregateToEdit: false, aggregateToAdmin: false },
       serviceAccount: { create: false, name: 'given' },

@@ -35,6 +35,10 @@ describe.each(cases)('$name', ({ values, release }) => {
     expect(helm3.render(values, release)).toEqual(objects)
   })
 
+  test('a second render is the same to the letter', () => {
+    expect(JSON.stringify(helm.render(values, release))).toBe(JSON.stringify(objects))
+  })
+
   test('no object is there twice, and each has its namespace and the labels of the release', () => {
     const keys = objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`)
     expect(keys.filter((key, i) => keys.indexOf(key) !== i)).toEqual([])
@@ -123,7 +127,7 @@ describe('by default', () => {
   })
 
   test('only the operator has a token: neither its ServiceAccount by default nor the pod of `helm test`', () => {
-    expect(only(objects, 'ServiceAccount').automountServiceAccountToken).toBe(false)
+    expect(only(objects, 'ServiceAccount', 'taskbound').automountServiceAccountToken).toBe(false)
     expect(only(objects, 'Deployment').spec.template.spec.automountServiceAccountToken).toBe(true)
     expect(only(objects, 'Pod').spec.automountServiceAccountToken).toBe(false)
   })
@@ -236,5 +240,5 @@ test('chart, package and operator have one version', () => {
   const text = (path: string): string => readFileSync(`${root}${path}`, 'utf8')
   const { version } = JSON.parse(text('package.json')) as { readonly version: string }
   expect(text('charts/taskbound/Chart.yaml')).toContain(`\nversion: ${version}\nappVersion: ${version}\n`)
-  expect(text('src/main.ts')).toContain(`const version = '${version}'`)
+  expect(text('src/compose/basics.ts')).toContain(`const version = '${version}'`)
 })

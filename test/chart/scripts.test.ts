@@ -84,11 +84,11 @@ test('`helm test` finds the keys of an issuer whose URL is another one and has a
 })
 
 test('the starter makes what is not there, leaves what is, and waits for an API server that does not know the kind yet', async () => {
-  const objects = helm.render({ starter: { enabled: true } })
+  const objects = helm.render()
   const job = only(objects, 'Job', 'taskbound-starter')
   expect(job.metadata.annotations).toMatchObject({ 'helm.sh/hook': 'post-install' })
   const made: unknown[] = []
-  const replies = [404, 201, 409]
+  const replies = [404, 503, 201, 409]
   const port = await serve((request, body, response) => {
     made.push([request.method, request.url, request.headers.authorization, JSON.parse(body).metadata.name])
     response.writeHead(replies[made.length - 1] ?? 500).end('{}')
@@ -101,11 +101,12 @@ test('the starter makes what is not there, leaves what is, and waits for an API 
     'ClusterCredentialProvider starter is made\nClusterAgentPolicy starter exists already and stays as it is\n',
   ])
   const row = (plural: string) => ['POST', `/apis/taskbound.dev/v1alpha1/${plural}`, 'Bearer the token', 'starter']
-  expect(made).toEqual([row('clustercredentialproviders'), row('clustercredentialproviders'), row('clusteragentpolicies')])
+  const provider = row('clustercredentialproviders')
+  expect(made).toEqual([provider, provider, provider, row('clusteragentpolicies')])
 })
 
 test('the starter may create what it makes and nothing else, and its policy is valid', () => {
-  const objects = helm.render({ starter: { enabled: true } })
+  const objects = helm.render()
   expect(only(objects, 'ClusterRole', 'taskbound-starter').rules).toEqual([
     { apiGroups: ['taskbound.dev'], resources: ['clustercredentialproviders', 'clusteragentpolicies'], verbs: ['create'] },
   ])
@@ -116,5 +117,5 @@ test('the starter may create what it makes and nothing else, and its policy is v
   if (schema.type === 'failure') throw new Error(schema.errors[0]?.message)
   const compiled = compile(cedar, schema.json, policy.spec.cedar)
   expect(compiled.ok ? compiled.value.map(({ name }) => name) : compiled.failure.message).toEqual(['starter-namespaces'])
-  expect(helm.render().filter(({ metadata }) => metadata.name.endsWith('-starter'))).toEqual([])
+  expect(helm.render({ starter: { enabled: false } }).filter(({ metadata }) => metadata.name.endsWith('-starter'))).toEqual([])
 })

@@ -25,10 +25,11 @@ const elsewhere: Readonly<Record<string, string>> = {
   'charts/taskbound/README.md': 'installing does the same',
 }
 const needsNode = /^(npm|make|docker|buildah|kind) |rollout status|helm test|kubectl .*\blogs\b|kubectl .*\btop\b/
-/** what a reader puts in for the words in capitals */
+/** what a reader puts in for the words in capitals; policy and provider of the quickstart have one name */
 const words: Readonly<Record<string, string>> = {
   NAMESPACE: 'taskbound-quickstart',
   NAME: 'close-books',
+  TASK: 'close-books',
   PROVIDER: 'quickstart',
   RESOURCE: 'agenttasks',
 }
@@ -44,6 +45,7 @@ async function commandsOf(page: string): Promise<readonly string[]> {
   const blocks = (await blocksOf(page)).filter(({ kind }) => kind === 'sh')
   return blocks
     .flatMap(({ text }) => text.replaceAll('\\\n', ' ').split('\n'))
+    .map((line) => line.replace(/(clusteragentpolicy|clustercredentialprovider) NAME/, '$1 PROVIDER'))
     .map((line) => line.replaceAll(/\b[A-Z]{4,}\b/g, (word) => words[word] ?? word).trim())
     .filter((line) => line !== '' && !line.startsWith('#') && !needsNode.test(line))
 }

@@ -2,6 +2,7 @@
 // A metric that the sample does not touch has no labels to show, so its row throws.
 
 import { at, type Duration, milliseconds } from '../../src/lib/instant.ts'
+import { createCensus } from '../../src/telemetry/census.ts'
 import { createCredentialMetrics } from '../../src/telemetry/credentials.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { type Snapshot, within } from '../../src/telemetry/snapshot.ts'
@@ -12,10 +13,13 @@ const clock = { now: () => at(1_800_000_000_000), monotonic: (): Duration => mil
 /** A scrape after one of everything was counted. */
 async function sample(): Promise<{ readonly first: string; readonly second: string }> {
   const now = clock.now()
-  const credentials = [{ name: 'c', provider: 'p', state: 'Live', overdue: false, expiresAt: at(now + 30_000) }]
+  const credentials = [{ name: 'c', provider: 'p', state: 'Live', lasting: false, overdueAt: undefined, expiresAt: at(now + 30_000) }]
   const task = { namespace: 'n', name: 't', state: 'Active', waiting: { reason: 'w', since: now }, deletedAt: now, credentials }
   const lease = { namespace: 'n', task: 't', credential: 'c', provider: 'db', expiresAt: now, state: 'Open' as const }
+  const census = createCensus()
+  census.change(undefined, task)
   const snapshot: Snapshot = {
+    census: () => census,
     tasks: () => [task],
     leases: () => [lease],
     queue: () => ({ depth: { end: 1 }, oldest: second }),
@@ -45,7 +49,7 @@ async function sample(): Promise<{ readonly first: string; readonly second: stri
   metrics.eventDropped()
   const first = await metrics.scrape()
   metrics.close()
-  return { first, second: await createCredentialMetrics('top', snapshot).scrape() }
+  return { first, second: await createCredentialMetrics('top', snapshot, clock).scrape() }
 }
 
 function labelsOf(scrape: string, name: string): readonly string[] {

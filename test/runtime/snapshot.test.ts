@@ -4,7 +4,7 @@ import { type Condition, type CredentialRecord, emptyRecord, emptyReport, type T
 import { minus, plus, seconds } from '../../src/lib/instant.ts'
 import type { PolicyObject } from '../../src/runtime/objects/kinds.ts'
 import type { Operator } from '../../src/runtime/operator.ts'
-import { createSnapshot } from '../../src/runtime/snapshot.ts'
+import { countTasks, createSnapshot } from '../../src/runtime/snapshot.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { makeTask, t0, uids } from '../support/make.ts'
 
@@ -12,18 +12,23 @@ const now = plus(t0, seconds(600))
 const clock = { now: () => now, monotonic: () => seconds(1) }
 
 function make(tasks: readonly Task[], more: object = {}) {
-  const store = (values: readonly unknown[]) => ({ store: { values: () => values.values() } })
+  const store = (values: readonly unknown[]) => ({
+    store: {
+      values: () => values.values(),
+      subscribe: (listener: (change: object) => void) => {
+        for (const after of values) listener({ before: undefined, after })
+      },
+    },
+  })
   const watching = { tasks: store(tasks), clusterPolicies: store([]), namespacePolicies: store([]), all: () => [], ...more }
   const operator = {
     watching,
     ledger: { rows: () => [] },
     queue: { depth: () => ({}), oldest: () => undefined },
     active: () => true,
-    held: () => [],
-    ledgerLimit: 10,
-    policyChangedAt: () => now,
+    measured: { census: countTasks(store(tasks).store as never), held: () => [], ledgerLimit: 10, policyChangedAt: () => now },
   }
-  return createSnapshot(() => operator as unknown as Operator, clock)
+  return createSnapshot(() => operator as unknown as Operator)
 }
 
 const held = (over: Partial<CredentialRecord> = {}): CredentialRecord => ({
@@ -63,7 +68,9 @@ describe('a task is shown', () => {
         state: 'Active',
         waiting: undefined,
         deletedAt: undefined,
-        credentials: [{ name: 'api', provider: 'corp', expiresAt: plus(now, seconds(300)), state: 'Live', overdue: false }],
+        credentials: [
+          { name: 'api', provider: 'corp', expiresAt: plus(now, seconds(300)), lasting: false, state: 'Live', overdueAt: undefined },
+        ],
       },
     ])
   })
@@ -77,17 +84,12 @@ describe('a task is shown', () => {
   })
 
   test.each([
-    ['at once', 0, 'Checked', false],
-    ['for a minute', 60, 'Checked', false],
-    ['for longer', 61, 'Checked', true],
-    ['where nothing but its expiry ends it', 61, 'ExpireOnly', false],
-  ] as const)('as overdue when it is over and still there: %s', (_, ago, type, overdue) => {
-    const record = {
-      ...delivered,
-      completedAt: minus(now, seconds(ago)),
-      credentials: [held({ revocation: { class: type, bound: seconds(1) } })],
-    }
-    expect(rows(makeTask({ record }))[0]?.credentials[0]).toMatchObject({ state: 'Revoking', overdue })
+    ['a minute after its end', 'Checked', plus(now, seconds(50))],
+    ['never, where nothing but its expiry ends it', 'ExpireOnly', undefined],
+  ] as const)('as overdue %s', (_, type, overdueAt) => {
+    const credentials = [held({ revocation: { class: type, bound: seconds(1) } })]
+    const record = { ...delivered, completedAt: minus(now, seconds(10)), credentials }
+    expect(rows(makeTask({ record }))[0]?.credentials[0]).toMatchObject({ state: 'Revoking', overdueAt })
   })
 })
 
@@ -100,7 +102,7 @@ test('a policy object is valid, outdated, broken, or not looked at yet', () => {
 })
 
 test('before there is an operator, nothing is there', () => {
-  const snapshot = createSnapshot(() => undefined, clock)
+  const snapshot = createSnapshot(() => undefined)
   expect([[...snapshot.tasks()], [...snapshot.policies()], snapshot.held(), snapshot.leader()]).toEqual([[], [], [], false])
 })
 

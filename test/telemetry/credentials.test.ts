@@ -1,10 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
+import { at } from '../../src/lib/instant.ts'
 import { type CredentialCaps, createCredentialMetrics, type PerCredential } from '../../src/telemetry/credentials.ts'
 import type { LeaseRow, TaskRow } from '../../src/telemetry/snapshot.ts'
-import { credential, leaseRow, start, taskRow } from './make.ts'
+import { credential, leaseRow, makeClock, start, taskRow } from './make.ts'
 
 function make(mode: PerCredential, tasks: () => readonly TaskRow[], leases: () => readonly LeaseRow[] = () => [], caps?: CredentialCaps) {
-  const metrics = createCredentialMetrics(mode, { tasks, leases }, caps)
+  const metrics = createCredentialMetrics(mode, { tasks, leases }, makeClock(), caps)
   const lines = async () => (await metrics.scrape()).split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   return {
     metrics,
@@ -22,6 +23,11 @@ test('a credential has one series, with the time at which it dies', async () => 
     `taskbound_credential_expiry_timestamp_seconds{namespace="payroll",task="close-books",credential="api",provider="corp"} ${start / 1000 + 30}`,
   ])
   expect(await dropped()).toBe(0)
+})
+
+test('what has expired is shown only where it may live on', async () => {
+  const { series } = make('top', () => [taskRow('a', [credential(-1), credential(-1, { name: 'db', lasting: true })])])
+  expect(await series()).toEqual([expect.stringContaining('credential="db"')])
 })
 
 test('a deleted task leaves no series at the next scrape', async () => {
@@ -60,14 +66,22 @@ describe('what is being revoked for too long is shown', () => {
     expect(found.join()).not.toContain('fine')
   })
 
-  test('of a task that ended, however late it dies, and once', async () => {
-    const late = taskRow('a', [credential(1_000_000, { overdue: true })], { name: 'late' })
+  const late = (overdueAt: number) => taskRow('a', [credential(1_000_000, { overdueAt: at(overdueAt) })], { name: 'late' })
+  const shown = async (row: TaskRow, leases: readonly LeaseRow[] = []) => {
     const { series } = make(
       'top',
-      () => [...many(1_000), late],
-      () => [leaseRow({ task: 'late', credential: 'api', provider: 'corp', state: 'Overdue' })],
+      () => [...many(1_000), row],
+      () => leases,
     )
-    expect((await series()).filter((line) => line.includes('task="late"'))).toHaveLength(1)
+    return (await series()).filter((line) => line.includes('task="late"')).length
+  }
+
+  test('of a task that ended, however late it dies, and not before it is too long', async () => {
+    expect([await shown(late(start - 1)), await shown(late(start + 1))]).toEqual([1, 0])
+  })
+
+  test('once, where both say so', async () => {
+    expect(await shown(late(start - 1), [leaseRow({ task: 'late', credential: 'api', provider: 'corp', state: 'Overdue' })])).toBe(1)
   })
 
   test('before anything else where a cap bites', async () => {

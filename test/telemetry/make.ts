@@ -3,6 +3,7 @@ import { asUid, toTaskKey } from '../../src/core/names.ts'
 import { at, type Duration, type Instant, milliseconds } from '../../src/lib/instant.ts'
 import type { AuditEntry, EventNote, Subject } from '../../src/ports/journal.ts'
 import type { Log } from '../../src/ports/log.ts'
+import { type Census, createCensus } from '../../src/telemetry/census.ts'
 import type { CredentialRow, LeaseRow, Snapshot, TaskRow } from '../../src/telemetry/snapshot.ts'
 
 export const start = Date.parse('2026-03-01T10:00:00.123Z')
@@ -21,6 +22,7 @@ export function makeClock() {
 
 /** A replica that leads, has no tasks and lacks nothing. */
 export const emptySnapshot: Snapshot = {
+  census: createCensus,
   tasks: () => [],
   leases: () => [],
   queue: () => ({ depth: { end: 0, new: 0, resync: 0 }, oldest: undefined }),
@@ -32,12 +34,21 @@ export const emptySnapshot: Snapshot = {
   policyChangedAt: () => at(start),
 }
 
+/** Tasks, counted as if they had come one after the other; each by a name of its own. */
+export function censusOf(tasks: Iterable<TaskRow>): Census {
+  const census = createCensus()
+  let number = 0
+  for (const task of tasks) census.change(undefined, { ...task, name: `t${number++}` })
+  return census
+}
+
 /** @param left seconds until it dies */
 export const credential = (left: number | undefined, change: Partial<CredentialRow> = {}): CredentialRow => ({
   name: 'api',
   provider: 'corp',
   state: 'Live',
-  overdue: false,
+  lasting: false,
+  overdueAt: undefined,
   expiresAt: left === undefined ? undefined : at(start + left * 1000),
   ...change,
 })

@@ -94,4 +94,21 @@ true
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) -}}
 {{- fail "`metrics.serviceMonitor` needs `metrics.service.enabled`" -}}
 {{- end -}}
+{{- if .Values.crds.enabled }}{{ include "taskbound.alone" . }}{{ end -}}
+{{- end }}
+
+{{- /* The guards of a cluster bind one operator. A second one would take them from the first, which then could do nothing. */}}
+{{- define "taskbound.alone" -}}
+{{- $guard := lookup "admissionregistration.k8s.io/v1" "ValidatingAdmissionPolicy" "" "taskbound-operator-fence" | default dict -}}
+{{- $annotations := ($guard.metadata).annotations | default dict -}}
+{{- $release := get $annotations "meta.helm.sh/release-name" -}}
+{{- $namespace := get $annotations "meta.helm.sh/release-namespace" -}}
+{{- if and $release (or (ne $release .Release.Name) (ne $namespace .Release.Namespace)) -}}
+{{- range (lookup "apps/v1" "Deployment" $namespace "").items -}}
+{{- $labels := .metadata.labels | default dict -}}
+{{- if and (eq (get $labels "app.kubernetes.io/part-of") "taskbound") (eq (get $labels "app.kubernetes.io/instance") $release) -}}
+{{- fail (printf "Taskbound is installed already, as the release `%s` in the namespace `%s`, and there is one installation a cluster: upgrade that, or uninstall it first" $release $namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end }}

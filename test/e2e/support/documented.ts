@@ -39,9 +39,9 @@ export interface Documented {
   /** Waits for so many unfinished pods of a selector, and says in place of a kubelet how they went. Answers their names. */
   finish(namespace: string, selector: string, count?: number, phase?: 'Succeeded' | 'Failed'): Promise<readonly string[]>
   /** Waits until the commands in the `console` blocks of a page print what it shows, but for times and generated names. */
-  shows(page: string): Promise<void>
+  shows(page: string, timeoutMs?: number): Promise<void>
   /** The same for the text of one block: a command after `$ `, and below it what it prints. */
-  prints(text: string, page: string): Promise<void>
+  prints(text: string, page: string, timeoutMs?: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -90,7 +90,7 @@ export async function createDocumented({ tools = {}, access = {} }: DocumentedOp
     return status.token
   }
 
-  async function prints(text: string, page: string): Promise<void> {
+  async function prints(text: string, page: string, timeoutMs = 30_000): Promise<void> {
     const [command = '', ...lines] = text.replaceAll(/\\\n */g, '').split('\n')
     const promised = rows(lines.join('\n')).join('\n')
     await eventually(
@@ -99,7 +99,7 @@ export async function createDocumented({ tools = {}, access = {} }: DocumentedOp
         const found = rows(await shell(`(${command.replace(/^\$ /, '')}) 2>&1 || true`)).join('\n')
         if (found !== promised) throw new Error(`${page} shows\n${promised}\nand it is\n${found}`)
       },
-      { timeoutMs: 30_000, everyMs: 200 },
+      { timeoutMs, everyMs: 200 },
     )
   }
 
@@ -146,10 +146,10 @@ export async function createDocumented({ tools = {}, access = {} }: DocumentedOp
       for (const name of names) await kube.must('PATCH', `${path}/${name}/status`, { status: { phase } }, merge)
       return names
     },
-    async shows(page) {
+    async shows(page, timeoutMs) {
       const shown = (await blocksOf(page)).filter(({ kind }) => kind === 'console')
       if (shown.length === 0) throw new Error(`${page} shows nothing`)
-      for (const { text } of shown) await prints(text, page)
+      for (const { text } of shown) await prints(text, page, timeoutMs)
     },
     prints,
     async close() {

@@ -3,7 +3,8 @@
 import { afterAll } from '@jest/globals'
 import type { WebhookParams } from '../../../src/providers/webhook/params.ts'
 import { describeProvider, type ProviderWorld } from '../../contract/provider.ts'
-import { referenceWorld, type World } from './world.ts'
+import { describeRules } from './rules.ts'
+import { callWith, logins, referenceWorld, type World } from './world.ts'
 
 const worlds: World[] = []
 afterAll(async () => {
@@ -35,3 +36,9 @@ async function contractWorld(): Promise<ProviderWorld<WebhookParams>> {
 }
 
 describeProvider('webhook', contractWorld)
+
+describeRules('of examples/webhook', async () => {
+  const world = await referenceWorld()
+  worlds.push(world)
+  return { ...world, logins, call: (name, login, body) => callWith(world.params, name, login, body) }
+})

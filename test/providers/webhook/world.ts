@@ -13,6 +13,7 @@ import { createKeyring } from '../../../src/issuer/keyring.ts'
 import { createLogins, loginIdentity } from '../../../src/issuer/logins.ts'
 import { at, type Instant, milliseconds, plus, seconds } from '../../../src/lib/instant.ts'
 import { createHttp } from '../../../src/outbound/http.ts'
+import type { Logins } from '../../../src/ports/login.ts'
 import type { Lease, Order, Provider } from '../../../src/ports/provider.ts'
 import type { WebhookParams } from '../../../src/providers/webhook/params.ts'
 import { createWebhookProvider } from '../../../src/providers/webhook/provider.ts'
@@ -21,20 +22,39 @@ import { entropy, identity, makeOrder } from '../../issuer/world.ts'
 
 export const audience = 'https://keys.corp.example'
 export const now = (): Instant => at(Date.now())
-const clock = { now, monotonic: () => milliseconds(performance.now()) }
+export const clock = { now, monotonic: () => milliseconds(performance.now()) }
 const names = { dns: ['localhost'], ips: [] }
 const letters = 'abcdefghijklmnopqrstuvwxyz234567'
 const random = (length: number): string => [...randomBytes(length)].map((byte) => letters[byte & 31]).join('')
 
 const authority = generateAuthority(names, now(), entropy)
 const serving = issueServing(authority, names, now(), entropy)
-const tls = { cert: serving.certificate, key: new TextDecoder().decode(serving.key.reveal()) }
+export const caBundle = authority.certificate
+export const tls = { cert: serving.certificate, key: new TextDecoder().decode(serving.key.reveal()) }
 
 const made = await createKeyring(await generateKeyDocument(now(), 'ES256', ['Login']))
 if (!made.ok) throw new Error(made.failure)
 const keyring = made.value
 export const loginKeys = keyring.jwks()
-const logins = createLogins({ signer: keyring, identity, clock, entropy })
+export const logins = createLogins({ signer: keyring, identity, clock, entropy })
+
+/** One call to a service, with a login of the caller's choice. */
+export async function callWith(params: WebhookParams, name: string, login: string, body: object) {
+  const http = createHttp()
+  const { url, caBundle, allowedAddresses } = params
+  const answer = await http.call({
+    method: 'POST',
+    url: `${url}/v1/${name}`,
+    caBundle,
+    allowedAddresses,
+    headers: { authorization: `Bearer ${login}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    limit: 5_000,
+  })
+  http.close()
+  if (!answer.ok) throw new Error(answer.failure.sentence)
+  return { status: answer.value.status, body: JSON.parse(answer.value.body || '{}') as Readonly<Record<string, unknown>> }
+}
 
 export interface World {
   readonly provider: Provider<WebhookParams>
@@ -45,28 +65,20 @@ export interface World {
   close(): Promise<void>
 }
 
-function makeWorld(port: number, change: Partial<WebhookParams>, closing: () => Promise<void>): World {
+/** A provider at any service, with handles of an installation of its own. */
+export function makeWorld(params: WebhookParams, signedBy: Logins, closing: () => Promise<void>): World {
   const prefix = `tb${random(10)}`
   const http = createHttp()
   return {
     prefix,
-    params: {
-      url: `https://localhost:${port}`,
-      audience,
-      scopes: ['orders:read', 'orders:write'],
-      caBundle: authority.certificate,
-      allowedAddresses: ['127.0.0.0/8', '::1'],
-      revocationBoundSeconds: 5,
-      maxTTLSeconds: 3600,
-      ...change,
-    },
-    provider: createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix }),
+    params,
+    provider: createWebhookProvider({ wire: createWebhookWire(http), logins: signedBy, clock, prefix }),
     lease: (other) => ({ handle: `${prefix}${random(26)}`, effectBy: plus(now(), seconds(30)), ...other }),
     order: (other) =>
       makeOrder({
         credential: 'orders',
         audience: undefined,
-        scopes: ['orders:read'],
+        scopes: params.scopes.slice(0, 1),
         issuedAt: at(Math.floor(Date.now() / 1000) * 1000),
         expiresAt: at(Math.floor(Date.now() / 1000) * 1000 + 600_000),
         deadline: performance.now() + 25_000,
@@ -79,10 +91,21 @@ function makeWorld(port: number, change: Partial<WebhookParams>, closing: () => 
   }
 }
 
+const paramsAt = (port: number, change: Partial<WebhookParams>): WebhookParams => ({
+  url: `https://localhost:${port}`,
+  audience,
+  scopes: ['orders:read', 'orders:write'],
+  caBundle: authority.certificate,
+  allowedAddresses: ['127.0.0.0/8', '::1'],
+  revocationBoundSeconds: 5,
+  maxTTLSeconds: 3600,
+  ...change,
+})
+
 /** At the reference server. */
 export async function referenceWorld(change: Partial<WebhookParams> = {}): Promise<World & { readonly server: WebhookServer }> {
   const server = createWebhookServer({ tls, issuer: loginIdentity(identity).url, audience, keys: createLocalJWKSet(loginKeys) })
-  return { ...makeWorld(await server.listen(), change, server.close), server }
+  return { ...makeWorld(paramsAt(await server.listen(), change), logins, server.close), server }
 }
 
 export interface Asked {
@@ -115,5 +138,5 @@ export async function fakeWorld(answer: (asked: Asked) => Reply, change: Partial
     server.closeAllConnections()
     server.close()
   }
-  return { ...makeWorld((server.address() as AddressInfo).port, change, close), asked }
+  return { ...makeWorld(paramsAt((server.address() as AddressInfo).port, change), logins, close), asked }
 }

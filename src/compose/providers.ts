@@ -1,0 +1,44 @@
+// The providers, put together: one a `spec.type`. A new one is a line here.
+
+import type { Settings } from '../config/settings.ts'
+import { systemClock as clock, systemEntropy as entropy } from '../config/system.ts'
+import { loadOrCreateDocument } from '../issuer/key-store.ts'
+import type { KubeClient } from '../kube/client.ts'
+import { createHttp } from '../outbound/http.ts'
+import type { Logins } from '../ports/login.ts'
+import type { Provider } from '../ports/provider.ts'
+import { createPostgresProvider } from '../providers/postgres/provider.ts'
+import { createWire } from '../providers/postgres/wire.ts'
+import { createRegistry, type Registry } from '../providers/registry.ts'
+import { createWebhookProvider } from '../providers/webhook/provider.ts'
+import { createWebhookWire } from '../providers/webhook/wire.ts'
+import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
+import { createKeyStore, createLoginReader, names } from '../runtime/storage.ts'
+import { must } from './basics.ts'
+
+export interface Providers {
+  readonly registry: Registry
+  /** Closes the connections to all sources. */
+  close(): Promise<void>
+}
+
+/** @param prefix what all handles of this installation begin with */
+export async function buildProviders(
+  { namespace, clusterNetworks }: Settings,
+  client: KubeClient,
+  { jwt, logins }: { readonly jwt: Provider<never>; readonly logins: Logins },
+  prefix: string,
+): Promise<Providers> {
+  const [sql, http] = [createWire(clusterNetworks), createHttp(clusterNetworks)]
+  const passwords = must(await loadOrCreateDocument(createKeyStore(client, namespace, names.passwordKey), passwordKey(entropy)))
+  const readLogin = createLoginReader(client, namespace)
+  const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
+  const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
+  return {
+    registry: createRegistry([jwt, postgres, webhook]),
+    async close() {
+      http.close()
+      await sql.close()
+    },
+  }
+}
