@@ -1,5 +1,6 @@
 // Agents in pods that use their credentials, and the resource server that checks them, itself a pod that trusts the issuer as docs say.
 
+import { createHash } from 'node:crypto'
 import { connect as open } from 'node:net'
 import type { Scenario } from '../../e2e/support/scenario.ts'
 import { audience } from '../../e2e/support/scenario.ts'
@@ -17,14 +18,23 @@ export interface AgentPod {
   finish(): Promise<void>
 }
 
-/** Resolves when a resource server took its credential some times. */
-export async function usesIt(pod: AgentPod): Promise<void> {
-  await eventually(
+/**
+ * Resolves when it has the credential, if one is named, and a resource server took it some times since.
+ * @returns what it saw until then
+ */
+export async function usesIt(pod: AgentPod, token?: string): Promise<Report> {
+  const digest = token === undefined ? undefined : createHash('sha256').update(token).digest('hex').slice(0, 12)
+  let taken: number | undefined
+  return eventually(
     async () => {
-      const { counts, sightings } = await pod.report()
-      if ((counts['200'] ?? 0) < 8) throw new Error(`its credential is not taken: ${JSON.stringify({ counts, sightings })}`)
+      const report = await pod.report()
+      const has = report.sightings.at(-1)
+      const already = report.counts['200'] ?? 0
+      if (has?.what === 'token' && (digest === undefined || has.digest === digest)) taken ??= already
+      if (taken === undefined || already - taken < 8) throw new Error(`its credential is not taken: ${JSON.stringify(report)}`)
+      return report
     },
-    { timeoutMs: 60_000, everyMs: 250 },
+    { timeoutMs: 100_000, everyMs: 250 },
   )
 }
 
