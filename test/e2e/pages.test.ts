@@ -10,6 +10,7 @@ import { type Cluster, startCluster } from '../cluster/start.ts'
 import { eventually } from '../support/cluster.ts'
 import { type RunningOperator, startOperator } from '../support/operator.ts'
 import { ensureHelm } from '../tools/helm/build.ts'
+import { type HookRunner, runHooks } from './chart/support.ts'
 import { blocksOf, createDocumented, type Documented } from './support/documented.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -23,6 +24,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   'docs/how-to/run-from-a-checkout.md': 'make demo does the same',
   'docs/explanation/ledger.md': 'postgres/leftovers.test.ts gives a row up',
   'charts/taskbound/README.md': 'installing does the same',
+  'docs/how-to/vault.md': 'the tests of the provider, against a Vault',
+  'docs/how-to/webhook.md': 'test/providers/webhook/conformance.test.ts',
 }
 const needsNode = /^(npm|make|docker|buildah|kind) |rollout status|helm test|kubectl .*\blogs\b|kubectl .*\btop\b/
 /** what a reader puts in for the words in capitals; policy and provider of the quickstart have one name */
@@ -39,6 +42,7 @@ let docs: Documented
 let operator: RunningOperator | undefined
 const stopped = new AbortController()
 let playing: Promise<void> | undefined
+let hooks: HookRunner | undefined
 
 /** The commands of a page, each with its continued lines. */
 async function commandsOf(page: string): Promise<readonly string[]> {
@@ -62,7 +66,7 @@ async function play(): Promise<void> {
   while (!stopped.signal.aborted) {
     const { body } = await docs.kube.request(
       'GET',
-      `${pods}?fieldSelector=status.phase%3DPending&labelSelector=batch.kubernetes.io/job-name`,
+      `${pods}?fieldSelector=status.phase%3DPending&labelSelector=batch.kubernetes.io/job-name%3Dtaskbound-drain`,
     )
     for (const { metadata } of body.items ?? []) {
       await docs.shell(`node src/main.ts drain --kubeconfig "$KUBECONFIG" --drain-timeout-seconds 30`)
@@ -76,11 +80,13 @@ beforeAll(async () => {
   cluster = await startCluster()
   const { kubeconfig, kubectl } = cluster
   docs = await createDocumented({ tools: { helm: await ensureHelm(4, process.env) }, access: { kubeconfig, kubectl } })
+  hooks = runHooks(docs.kube)
 })
 
 afterAll(async () => {
   stopped.abort()
   await playing
+  await hooks?.stop()
   await operator?.stop()
   await docs?.close()
   await cluster?.stop()

@@ -7,6 +7,7 @@ import { untilStamping } from '../cluster/shared.ts'
 import { type Cluster, startCluster } from '../cluster/start.ts'
 import { type RunningOperator, startOperator } from '../support/operator.ts'
 import { ensureHelm } from '../tools/helm/build.ts'
+import { type HookRunner, runHooks } from './chart/support.ts'
 import { blocksOf, createDocumented, type Documented } from './support/documented.ts'
 
 const page = 'docs/tutorials/first-agent.md'
@@ -17,16 +18,19 @@ let docs: Documented
 let operator: RunningOperator | undefined
 const stopped = new AbortController()
 let playing: Promise<void> | undefined
+let hooks: HookRunner | undefined
 
 beforeAll(async () => {
   cluster = await startCluster()
   const { kubeconfig, kubectl } = cluster
   docs = await createDocumented({ tools: { helm: await ensureHelm(4, process.env) }, access: { kubeconfig, kubectl } })
+  hooks = runHooks(docs.kube)
 })
 
 afterAll(async () => {
   stopped.abort()
   await playing
+  await hooks?.stop()
   await operator?.stop()
   await docs?.close()
   await cluster?.stop()

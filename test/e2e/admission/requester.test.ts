@@ -163,7 +163,8 @@ describe('a forged requester is believed', () => {
   }, 120_000)
 
   test('by the API server only while both are gone, which is why a task from such a time has an unknown requester', async () => {
-    await without(['stamp', 'check'], async () => expect((await create(ceo)).body.spec.requestedBy).toEqual(ceo))
+    // a binding that was deleted is in force for a moment longer, and not at all times of that moment
+    await without(['stamp', 'check'], () => eventually(async () => expect((await create(ceo)).body.spec?.requestedBy).toEqual(ceo)))
   }, 120_000)
 
   test('not once both are back', async () => {
