@@ -7,13 +7,13 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Logins } from '../../ports/login.ts'
 import { handleOfToken, readLogin } from './answers.ts'
 import type { VaultParams } from './params.ts'
-import type { Entry } from './reference.ts'
+import { type Entry, mayBeMaking } from './reference.ts'
 import type { Json, VaultCall, VaultFailure, Wire } from './wire.ts'
 
 export interface OperatorDeps {
   readonly wire: Wire
   readonly logins: Pick<Logins, 'operator'>
-  readonly clock: Pick<Clock, 'monotonic'>
+  readonly clock: Clock
 }
 
 export interface OwnLogin {
@@ -78,12 +78,15 @@ export function createOwnLogin({ wire, logins, clock }: OperatorDeps): OwnLogin 
       }
     },
     forget: (params) => void known.delete(keyOf(params)),
-    async end(params, handle, { accessor, lease }) {
+    async end(params, handle, entry) {
+      const { accessor, lease } = entry
       const lookUp = (path: string, body: Json) => own.call(params, { method: 'PUT', path, body, limit: patience })
       const token = () => lookUp('auth/token/lookup-accessor', { accessor })
       const found = await token()
       if (!found.ok && found.failure.kind !== 'gone') return found.failure.sentence
       if (found.ok && handleOfToken(found.value) !== handle) return 'the token that its row names was given to somebody else'
+      if (found.ok && mayBeMaking(entry, clock.now()))
+        return 'what was asked for by its login may still be under way; it is ended in seconds'
       // both are tried: a token ends also where the engine that made the lease does not answer
       const ending = [
         ...(lease === undefined ? [] : [{ path: 'sys/leases/revoke', body: { lease_id: lease, sync: true } }]),

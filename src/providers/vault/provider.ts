@@ -11,7 +11,7 @@ import { firstLife, type Login, readLease, readLife, readLogin, readValue, token
 import { createOwnLogin } from './operator.ts'
 import { judgeParams, judgeRequest, maxTtl, minTtl, promises, type VaultParams } from './params.ts'
 import { judgeServer } from './ready.ts'
-import { type Entry, readReference, writeReference } from './reference.ts'
+import { type Entry, readReference, unused, writeReference } from './reference.ts'
 import type { Json, VaultFailure, Wire } from './wire.ts'
 
 export interface VaultDependencies {
@@ -23,8 +23,6 @@ export interface VaultDependencies {
 }
 
 const patience = 5_000
-/** A login that was sent in time is dead that long after, if nobody uses it. */
-const unused = seconds(2 * firstLife)
 /** Renewals that failed one after the other leave a row with so many logins, until they are known to be dead. */
 const mostEntries = 16
 
@@ -39,7 +37,8 @@ interface Making {
   note(lease?: string): Promise<Result<undefined, Failure>>
 }
 
-type Made = Result<Issued, string | Failure>
+/** `underWay`: the source may be making it yet, so the login is not to be ended under its hands. */
+type Made = Result<Issued, string | Failure | { readonly underWay: string }>
 
 export function createVaultProvider(deps: VaultDependencies): Provider<VaultParams> {
   const { wire, clock, logins } = deps
@@ -73,6 +72,7 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
     const noted = await note()
     const made: Made = noted.ok ? await read(making) : noted
     if (made.ok) return made
+    if (typeof made.failure !== 'string' && 'underWay' in made.failure) return failed(made.failure.underWay)
     await giveBack(params, login.value.token)
     return typeof made.failure === 'string' ? failed(made.failure) : fail(made.failure)
   }
@@ -98,7 +98,10 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
   async function read(making: Making): Promise<Made> {
     const { params, order, path, login, expiresAt } = making
     const answer = await wire.call(params, { method: 'GET', path, token: login.token, limit: limitOf(order) })
-    if (!answer.ok) return fail(`\`${path}\`: ${answer.failure.sentence}`)
+    if (!answer.ok) {
+      const sentence = `\`${path}\`: ${answer.failure.sentence}`
+      return fail(answer.failure.kind === 'silent' && answer.failure.sent ? { underWay: sentence } : sentence)
+    }
     if (params.paths.find((entry) => entry.path === path)?.kind !== 'Static') return prolong(making, answer.value)
     const value = readValue(answer.value)
     if (!value.ok) return fail(`\`${path}\`: ${value.failure}`)

@@ -1,6 +1,6 @@
 // What a row of the ledger says of the tokens that were given under it: by what each is ended. Nobody can log in with it.
 
-import { at, type Instant } from '../../lib/instant.ts'
+import { at, type Duration, type Instant, minus, plus, seconds } from '../../lib/instant.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 
 /** One login, and what was made by it. */
@@ -10,6 +10,15 @@ export interface Entry {
   /** it has died by itself then, unless its source could not end it */
   readonly until: Instant
 }
+
+/** A login that was sent in time is dead that long after, if nobody uses it. */
+export const unused: Duration = seconds(120)
+/** A Vault may lose what it is making when the login is ended meanwhile; what was asked for by then has been answered. */
+const underWay: Duration = seconds(10)
+
+/** Whether something may still be being made by it, whose lease nobody knows yet. */
+export const mayBeMaking = ({ lease, until }: Entry, now: Instant): boolean =>
+  lease === undefined && now < plus(minus(until, unused), underWay)
 
 export const writeReference = (entries: readonly Entry[]): string => JSON.stringify(entries)
 

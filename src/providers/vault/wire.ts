@@ -10,10 +10,10 @@ export type Json = Readonly<Record<string, unknown>>
 
 /**
  * `denied`: it knows who asks, or not, and says no. `absent`: there is nothing at that path, or no such server. `gone`: it says itself that
- * the token or lease that was named is not there. `broken`: anything else, such as sealed or cut. `sent`: it may have been done all the same.
+ * the token or lease that was named is not there. `silent`: no answer. `broken`: anything else, such as sealed. `sent`: it may have been done all the same.
  */
 export interface VaultFailure {
-  readonly kind: 'denied' | 'absent' | 'gone' | 'broken'
+  readonly kind: 'denied' | 'absent' | 'gone' | 'silent' | 'broken'
   readonly sentence: string
   readonly sent: boolean
 }
@@ -97,7 +97,7 @@ export function createWire(http: Pick<Http, 'call'>): Wire {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         limit,
       })
-      return answer.ok ? judge(answer.value) : fail({ kind: 'broken', ...answer.failure })
+      return answer.ok ? judge(answer.value) : fail({ kind: 'silent', ...answer.failure })
     },
   }
 }

@@ -66,6 +66,8 @@ describe('an answer that is not what was asked for', () => {
     expect(refused).toMatchObject({ ok: false, failure: { reason: 'IssueFailed', message: expect.stringMatching(message) } })
     expect(JSON.stringify(refused)).not.toContain('canary-71')
     fake.after = undefined
+    // what had no answer may still be being made
+    world.passed += 10_000
     expect(await world.provider.revoke(world.params, { lease })).toEqual(done)
     expect([fake.alive(), [...fake.leases.keys()]]).toEqual([[], []])
     // all but those that were never told of
@@ -142,6 +144,24 @@ test('nothing that was issued before is tried again with a token of the task, no
   const task = await world.issue({}, params)
   await task.revoke(params)
   for (const { headers } of fake.requests) expect(headers['x-vault-namespace']).toBe('teams/payroll')
+})
+
+test('a login is not ended while something may be being made by it, and is then', async () => {
+  fake.after = (request) => (is(request, read) ? 'cut' : undefined)
+  const lease = world.lease()
+  expect((await world.provider.issue(world.params, world.order(), { lease })).ok).toBe(false)
+  fake.after = undefined
+  for (const passes of [0, 5_000]) {
+    world.passed += passes
+    expect(await world.provider.revoke(world.params, { lease })).toMatchObject({
+      ok: false,
+      failure: { message: expect.stringContaining('may still be under way') },
+    })
+  }
+  expect(fake.requests.filter(({ path }) => path.includes('revoke'))).toEqual([])
+  world.passed += 5_000
+  expect(await world.provider.revoke(world.params, { lease })).toEqual(done)
+  expect(fake.leases.size).toBe(0)
 })
 
 test('renewals that fail one after the other are not piled up without end', async () => {
