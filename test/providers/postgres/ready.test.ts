@@ -22,7 +22,7 @@ beforeAll(async () => {
   await server.query(
     "create role plain login password 'plain'; create role nogroups login createrole password 'nogroups'; create role \"O'Hara \"\"x\"\"\" login password 'x'",
   )
-}, 60_000)
+}, 120_000)
 afterAll(async () => {
   await Promise.all(worlds.map((one) => one.close()))
   await server.stop()

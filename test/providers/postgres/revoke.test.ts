@@ -36,7 +36,8 @@ describe.each(versions)('at PostgreSQL %i', (version) => {
     server = await startServer({ version, standby: true })
     world = makeWorld(server)
     expect(await world.provider.ready(world.params)).toEqual(done)
-  }, 60_000)
+    // a busy machine takes its time to copy a server
+  }, 120_000)
   afterAll(async () => {
     await world.close()
     await server.stop()

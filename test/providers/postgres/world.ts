@@ -48,9 +48,10 @@ export async function replayed(server: Postgres): Promise<void> {
   const [{ lsn } = {}] = await server.query('select pg_current_wal_lsn()::text as lsn')
   const standby = await server.login(server.superuser.username, server.superuser.password, { port: server.standbyPort })
   try {
-    for (;;) {
+    for (const until = Date.now() + 60_000; ; ) {
       const { rows } = await standby.query(`select pg_sleep(0.01), pg_last_wal_replay_lsn() >= '${lsn}' as there`)
       if (rows[0]?.there === true) return
+      if (Date.now() > until) throw new Error(`the standby did not reach ${lsn} within a minute:\n${server.log().slice(-2000)}`)
     }
   } finally {
     await standby.end()
