@@ -81,7 +81,8 @@ beforeAll(async () => {
   const { kubeconfig, kubectl } = cluster
   docs = await createDocumented({ tools: { helm: await ensureHelm(4, process.env) }, access: { kubeconfig, kubectl } })
   hooks = runHooks(docs.kube)
-})
+  // helm may have to be built first
+}, 900_000)
 
 afterAll(async () => {
   stopped.abort()
