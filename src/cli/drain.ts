@@ -12,9 +12,10 @@ import { type KubeObject, pathOf, type Resource } from '../kube/objects.ts'
 import { type Duration, milliseconds } from '../lib/instant.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { Clock } from '../ports/clock.ts'
-import { configMaps, type DrainStatus, modeName, readDrainStatus, remains } from '../runtime/drain.ts'
+import { type DrainStatus, modeName, readDrainStatus, remains } from '../runtime/drain.ts'
 import { leasesResource, readLease } from '../runtime/ledger/rows.ts'
 import { readTask } from '../runtime/objects/task.ts'
+import { configMaps } from '../runtime/storage.ts'
 
 export interface DrainDeps {
   readonly client: Pick<KubeClient, 'request' | 'stream'>

@@ -74,6 +74,9 @@ export const handlePrefix = (clusterUid: string, namespace: string): string => `
 export const handleOf = (prefix: string, task: Uid, credential: string, attempt: number): string =>
   `${prefix}${base32([task, credential, String(attempt)], 26)}`
 
+/** Whether something is a handle of the installation with this prefix, as `handleOf` makes them. */
+export const isHandleOf = (prefix: string, handle: string): boolean => handle.startsWith(prefix) && /^tb[a-z2-7]{36}$/.test(handle)
+
 /** Whether it may still be alive at its source. */
 export const isOpen = ({ state }: Pick<Lease, 'state'>): boolean => state === 'Intended' || state === 'Issued' || state === 'Revoking'
 

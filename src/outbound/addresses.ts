@@ -33,6 +33,14 @@ export function isNetwork(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
 }
 
+/** What is wrong with a provider's `allowedAddresses`, or `undefined`. */
+export function judgeNetworks(allowed: readonly string[] | undefined): string | undefined {
+  const network = allowed?.find((entry) => !isNetwork(entry))
+  return network === undefined
+    ? undefined
+    : `\`allowedAddresses\` holds \`${network}\`, which is no address and no network such as \`10.1.0.0/16\``
+}
+
 function listOf(networks: readonly string[]): BlockList {
   const list = new BlockList()
   for (const network of networks) {

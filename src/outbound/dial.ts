@@ -11,10 +11,16 @@ export class Refused extends Error {
   readonly code = 'ERR_ADDRESS_REFUSED'
 }
 
-export const refusal = (host: string, address: string, why: string): Refused =>
+const refusal = (host: string, address: string, why: string): Refused =>
   new Refused(
     `${host === address ? `address ${address}` : `\`${host}\` resolves to ${address}, which`} ${why}; list it in the provider's \`allowedAddresses\` if that is meant`,
   )
+
+/** A literal address is never looked up: it is looked at before anything is connected to. */
+export function refuseLiteral(guard: Guard, host: string): Refused | undefined {
+  const why = isIP(host) === 0 ? undefined : guard(host)
+  return why === undefined ? undefined : refusal(host, host, why)
+}
 
 /** A `lookup` for `net`, `tls` and `https`. A name of which one address is refused is refused: which one is taken would be chance. */
 export function guardedLookup(guard: Guard, lookup: typeof systemLookup = systemLookup): LookupFunction {
@@ -35,9 +41,8 @@ export function guardedSocket(guard: Guard, lookup?: typeof systemLookup): Socke
   const socket = new Socket()
   const connect = socket.connect.bind(socket)
   const guarded = (port: number, host: string): Socket => {
-    // a literal address is never looked up
-    const why = isIP(host) === 0 ? undefined : guard(host)
-    if (why !== undefined) return socket.destroy(refusal(host, host, why))
+    const refused = refuseLiteral(guard, host)
+    if (refused !== undefined) return socket.destroy(refused)
     return connect({ port, host, lookup: guardedLookup(guard, lookup) })
   }
   return Object.assign(socket, { connect: guarded }) as Socket

@@ -3,11 +3,11 @@
 
 import type { ClientRequest, IncomingHttpHeaders } from 'node:http'
 import { Agent, type AgentOptions, request } from 'node:https'
-import { isIP, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { createGuard } from './addresses.ts'
-import { guardedLookup, Refused, refusal } from './dial.ts'
+import { guardedLookup, Refused, refuseLiteral } from './dial.ts'
 
 /** Where a source is, and who may speak for it. */
 export interface Target {
@@ -119,10 +119,10 @@ export function createHttp(inside: readonly string[] = []): Http {
   async function call(asked: HttpCall): Promise<Result<HttpAnswer, HttpFailure>> {
     const url = new URL(asked.url)
     const host = url.hostname.replace(/^\[|\]$/g, '')
-    const literal = isIP(host) === 0 ? undefined : createGuard(inside, asked.allowedAddresses ?? [])(host)
+    const refused = refuseLiteral(createGuard(inside, asked.allowedAddresses ?? []), host)
     if (url.protocol !== 'https:' || url.username !== '' || url.password !== '')
       return fail({ sentence: 'the URL must begin with `https://` and hold no user', sent: false })
-    if (literal !== undefined) return fail({ sentence: refusal(host, host, literal).message, sent: false })
+    if (refused !== undefined) return fail({ sentence: refused.message, sent: false })
     let sent = false
     try {
       const { method, headers, body } = asked

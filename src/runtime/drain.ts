@@ -8,16 +8,16 @@ import type { Task } from '../core/observed.ts'
 import { isAlive, phase } from '../core/record.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { describeError } from '../kube/errors.ts'
-import { type KubeObject, pathOf, type Resource } from '../kube/objects.ts'
+import { type KubeObject, pathOf } from '../kube/objects.ts'
 import type { StoreView } from '../kube/store.ts'
 import type { Instant } from '../lib/instant.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import { record, text } from './objects/fields.ts'
+import { configMaps } from './storage.ts'
 
 /** Name of the ConfigMap. Its key `mode` may say `Draining`; anything else, or nothing, means that the operator serves. */
 export const modeName = 'taskbound-mode'
-export const configMaps: Resource = { group: '', version: 'v1', plural: 'configmaps' }
 
 export interface Mode {
   readonly draining: boolean

@@ -11,7 +11,7 @@ import { fail, ok, type Result } from '../lib/result.ts'
 import { record, text } from './objects/fields.ts'
 
 const secrets: Resource = { group: '', version: 'v1', plural: 'secrets' }
-const configMaps: Resource = { group: '', version: 'v1', plural: 'configmaps' }
+export const configMaps: Resource = { group: '', version: 'v1', plural: 'configmaps' }
 
 export const names = {
   keys: 'taskbound-issuer-keys',

@@ -2,13 +2,12 @@
 // and is checked again where a mistake would give somebody a token.
 
 import type { JwtProviderSpec } from '../../api/generated.ts'
-import { type Duration, seconds, toSeconds } from '../../lib/instant.ts'
+import { type Duration, seconds } from '../../lib/instant.ts'
+import { judgeMaxTtl, judgeTtl } from '../../ports/lives.ts'
 import type { CredentialRequest, Failure } from '../../ports/provider.ts'
 
 export type JwtParams = JwtProviderSpec
 
-/** A kubelet needs up to 90 s to refresh a volume, so nothing shorter can be renewed in time. */
-export const minTtl: Duration = seconds(300)
 const maxSvidTtl: Duration = seconds(300)
 
 /** The longest life of a token of this provider. */
@@ -34,9 +33,8 @@ export function judgeParams(params: JwtParams): Failure | undefined {
     return invalid('`scopes` holds an entry that is not an OAuth scope: use visible ASCII without spaces, quotes and backslashes')
   }
   if (params.profile === 'JWTSVID' && scopes.length > 0) return invalid('`scopes` has no meaning in a JWT-SVID: remove it')
-  if (maxTtl(params) < minTtl)
-    return invalid(`\`maxTTLSeconds\` is below ${toSeconds(minTtl)}, the shortest life that can be renewed in time`)
-  return undefined
+  const short = judgeMaxTtl(maxTtl(params))
+  return short === undefined ? undefined : invalid(short)
 }
 
 /** Judges a request against the closed lists. Compares exactly. */
@@ -48,9 +46,5 @@ export function judgeRequest(params: JwtParams, request: CredentialRequest): Fai
   if (params.profile === 'JWTSVID' && scopes.length > 0) return no('ScopeNotListed', 'asks for scopes, which a JWT-SVID does not have')
   if (!scopes.every((scope) => params.scopes?.includes(scope)))
     return no('ScopeNotListed', 'asks for a scope that the provider does not list')
-  if (ttl < minTtl || ttl > maxTtl(params)) {
-    const range = `${toSeconds(minTtl)} to ${toSeconds(maxTtl(params))}`
-    return no('TtlOutOfRange', `asks for a life of ${toSeconds(ttl)} seconds: set \`ttlSeconds\` to a value from ${range}`)
-  }
-  return undefined
+  return judgeTtl({ name: request.name, ttl }, maxTtl(params))
 }

@@ -1,13 +1,14 @@
 // Tokens signed by the issuer of this installation: OAuth access tokens with a place in a status list, and SPIFFE JWT-SVIDs.
 // Decides nothing about policy and talks to nobody.
 
-import { type Duration, earliest, type Instant, milliseconds, plus, seconds, wholeSecond } from '../../lib/instant.ts'
+import { type Duration, milliseconds, seconds } from '../../lib/instant.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { ClaimsBuilders } from '../../ports/claims.ts'
 import type { Entropy } from '../../ports/entropy.ts'
+import { lifeEnd, minTtl } from '../../ports/lives.ts'
 import type { Failure, Issued, Order, Provider, Reservation } from '../../ports/provider.ts'
 import type { Claims, IssuerIdentity, Signer, StatusAllocator } from '../../ports/signer.ts'
-import { type JwtParams, judgeParams, judgeRequest, maxTtl, minTtl } from './params.ts'
+import { type JwtParams, judgeParams, judgeRequest, maxTtl } from './params.ts'
 
 export interface JwtDependencies {
   readonly signer: Signer
@@ -26,7 +27,7 @@ export function createJwtProvider(deps: JwtDependencies): Provider<JwtParams> {
   async function make(params: JwtParams, order: Order, reservation: Reservation, first: boolean): Promise<Result<Issued, Failure>> {
     const problem = judgeParams(params) ?? judgeRequest(params, { ...order, name: order.credential, ttl: minTtl })
     if (problem !== undefined) return fail(problem)
-    const expiresAt = lifeEnd(params, order)
+    const expiresAt = lifeEnd(order, maxTtl(params))
     if (expiresAt <= order.issuedAt) return failed(order, 'would be dead on arrival: its expiry is not after its issue')
     const claims = buildClaims(params, { ...order, expiresAt }, reservation)
     if (!claims.ok) return failed(order, `cannot be issued: ${claims.failure}`)
@@ -77,11 +78,6 @@ export function createJwtProvider(deps: JwtDependencies): Provider<JwtParams> {
       return ok(undefined)
     },
   }
-}
-
-/** In whole seconds, as the token carries it; never beyond what the provider may give. */
-function lifeEnd(params: JwtParams, order: Order): Instant {
-  return wholeSecond(earliest(order.expiresAt, plus(order.issuedAt, maxTtl(params))) ?? order.expiresAt)
 }
 
 function failed(order: Order, what: string): Result<never, Failure> {

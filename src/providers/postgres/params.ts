@@ -1,10 +1,11 @@
 // What a `postgres` provider's block means, and whether one request fits it. Pure; the block was checked by the API server's schema
 // already, and is checked again where a mistake would give somebody a role.
 
-import { X509Certificate } from 'node:crypto'
 import type { PostgresProviderSpec } from '../../api/generated.ts'
-import { type Duration, seconds, toSeconds } from '../../lib/instant.ts'
-import { isNetwork } from '../../outbound/addresses.ts'
+import { type Duration, seconds } from '../../lib/instant.ts'
+import { judgeNetworks } from '../../outbound/addresses.ts'
+import { judgeCaBundle } from '../../outbound/certificates.ts'
+import { judgeMaxTtl, judgeTtl, minTtl } from '../../ports/lives.ts'
 import type { CredentialRequest, Failure, Promises } from '../../ports/provider.ts'
 
 export type PostgresParams = PostgresProviderSpec & { readonly allowedAddresses?: readonly string[] }
@@ -15,8 +16,6 @@ export interface Endpoint {
   readonly port: number
 }
 
-/** A kubelet needs up to 90 s to refresh a volume, so nothing shorter can be renewed in time. */
-export const minTtl: Duration = seconds(300)
 /** A login that was under way when its role was closed is cut when the sessions are looked at for the last time. */
 const bound: Duration = seconds(5)
 
@@ -26,14 +25,6 @@ export const standbys = (params: PostgresParams): readonly Endpoint[] => params.
 
 export function promises(params: PostgresParams): Promises {
   return { revocation: 'Immediate', bound, minTtl, maxTtl: maxTtl(params), leastLife: seconds(1) }
-}
-
-function isCertificate(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).subject !== undefined
-  } catch {
-    return false
-  }
 }
 
 const name = /^[a-zA-Z_][a-zA-Z0-9_-]{0,62}$/
@@ -49,14 +40,8 @@ export function judgeParams(params: PostgresParams): Failure | undefined {
   const predefined = groups.find((group) => group.startsWith('pg_'))
   if (predefined !== undefined)
     return invalid(`\`groups\` holds \`${predefined}\`: make a group of your own with the rights that are needed`)
-  if (params.caBundle !== undefined && !isCertificate(params.caBundle))
-    return invalid('`caBundle` begins with no certificate in PEM (`-----BEGIN CERTIFICATE-----`)')
-  const network = params.allowedAddresses?.find((entry) => !isNetwork(entry))
-  if (network !== undefined)
-    return invalid(`\`allowedAddresses\` holds \`${network}\`, which is no address and no network such as \`10.1.0.0/16\``)
-  if (maxTtl(params) < minTtl)
-    return invalid(`\`maxTTLSeconds\` is below ${toSeconds(minTtl)}, the shortest life that can be renewed in time`)
-  return undefined
+  const wrong = judgeCaBundle(params.caBundle) ?? judgeNetworks(params.allowedAddresses) ?? judgeMaxTtl(maxTtl(params))
+  return wrong === undefined ? undefined : invalid(wrong)
 }
 
 /** Judges a request against the closed lists. Compares exactly. */
@@ -66,9 +51,5 @@ export function judgeRequest(params: PostgresParams, { name: credential, audienc
   if (scopes.length === 0) return no('ScopeNotListed', 'asks for no group: set `scopes` to groups that the provider lists')
   if (!scopes.every((scope) => params.groups.includes(scope)))
     return no('ScopeNotListed', 'asks for a group that the provider does not list')
-  if (ttl < minTtl || ttl > maxTtl(params)) {
-    const range = `${toSeconds(minTtl)} to ${toSeconds(maxTtl(params))}`
-    return no('TtlOutOfRange', `asks for a life of ${toSeconds(ttl)} seconds: set \`ttlSeconds\` to a value from ${range}`)
-  }
-  return undefined
+  return judgeTtl({ name: credential, ttl }, maxTtl(params))
 }

@@ -1,16 +1,18 @@
 // A login role of its own for each task, at a PostgreSQL server. Decides nothing about policy; what it says to the server is in sql.ts.
 
-import { type Duration, earliest, formatTime, type Instant, milliseconds, plus, seconds, wholeSecond } from '../../lib/instant.ts'
+import { isHandleOf } from '../../core/lease.ts'
+import { type Duration, formatTime, seconds } from '../../lib/instant.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
+import { lifeEnd, minTtl } from '../../ports/lives.ts'
 import type { Failure, Issued, Lease, Order, Provider, Reservation } from '../../ports/provider.ts'
 import { clean, rollBackPrepared } from './clean.ts'
 import { describeFault, type GroupFault, groupFaults } from './groups.ts'
 import { createLogins, type ReadLogin } from './logins.ts'
 import { outputs } from './outputs.ts'
-import { judgeParams, judgeRequest, maxTtl, minTtl, type PostgresParams, primary, promises, standbys } from './params.ts'
+import { judgeParams, judgeRequest, maxTtl, type PostgresParams, primary, promises, standbys } from './params.ts'
 import { judgeServer } from './ready.ts'
 import { scramVerifier } from './scram.ts'
 import { closeRole, createRole, cutSessions, cutSessionsAfter, listRoles, position, prolongRole } from './sql.ts'
@@ -83,7 +85,7 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
   }
 
   /** A role of any other name is nobody's business here. */
-  const ours = (handle: string): boolean => handle.startsWith(deps.prefix) && /^tb[a-z2-7]{36}$/.test(handle)
+  const ours = (handle: string): boolean => isHandleOf(deps.prefix, handle)
 
   /** What is wrong with one of the groups, if anything: Ready has looked some seconds ago, and everywhere. */
   async function faultOf(place: Place, groups: readonly string[]): Promise<Result<GroupFault | undefined, WireFailure>> {
@@ -98,7 +100,7 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
     if (problem !== undefined) return fail(problem)
     if (lease === undefined) return failed('it has no row in the ledger')
     if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
-    const expiresAt = lifeEnd(params, order)
+    const expiresAt = lifeEnd(order, maxTtl(params))
     if (expiresAt <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
     const password = deps.password(lease.handle)
     const verifying = first ? scramVerifier(password, deps.entropy.bytes(16)) : Promise.resolve('')
@@ -243,8 +245,3 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
 
 /** What the server began in time it ends in time: its statement timeout. */
 const settling: Duration = seconds(30)
-
-/** In whole seconds; never beyond what the provider may give. */
-function lifeEnd(params: PostgresParams, order: Order): Instant {
-  return wholeSecond(earliest(order.expiresAt, plus(order.issuedAt, milliseconds(maxTtl(params)))) ?? order.expiresAt)
-}

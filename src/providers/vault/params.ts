@@ -1,16 +1,15 @@
 // What a `vault` provider's block means, and whether one request fits it. Pure; the block was checked by the API server's schema already,
 // and is checked again where a mistake would show a token to somebody or read what is no credential.
 
-import { X509Certificate } from 'node:crypto'
 import type { VaultProviderSpec } from '../../api/generated.ts'
-import { type Duration, endless, seconds, toSeconds } from '../../lib/instant.ts'
-import { isNetwork } from '../../outbound/addresses.ts'
+import { type Duration, endless, seconds } from '../../lib/instant.ts'
+import { judgeNetworks } from '../../outbound/addresses.ts'
+import { judgeCaBundle } from '../../outbound/certificates.ts'
+import { judgeMaxTtl, judgeTtl, minTtl } from '../../ports/lives.ts'
 import type { CredentialRequest, Failure, Promises } from '../../ports/provider.ts'
 
 export type VaultParams = VaultProviderSpec & { readonly allowedAddresses?: readonly string[] }
 
-/** A kubelet needs up to 90 s to refresh a volume, so nothing shorter can be renewed in time. */
-export const minTtl: Duration = seconds(300)
 /** From the confirmation on nothing works; what was under way at the source has ended by then. */
 const bound: Duration = seconds(5)
 
@@ -28,14 +27,6 @@ const mount = /^[a-zA-Z0-9_-]+(\/[a-zA-Z0-9_-]+)*$/
 const role = /^[a-zA-Z0-9_-]+$/
 const path = /^[a-zA-Z0-9_][a-zA-Z0-9_.-]*(\/[a-zA-Z0-9_][a-zA-Z0-9_.-]*)+$/
 const notCredentials: readonly string[] = ['auth', 'cubbyhole', 'identity', 'sys']
-
-function isCertificate(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).subject !== undefined
-  } catch {
-    return false
-  }
-}
 
 /** Why the block cannot be used, or `undefined` when it can. */
 export function judgeParams(params: VaultParams): Failure | undefined {
@@ -55,14 +46,8 @@ export function judgeParams(params: VaultParams): Failure | undefined {
     return invalid(`\`paths\` holds \`${odd.path}\`, which is no path of a credential such as \`database/creds/readonly\``)
   if (params.paths.some(({ kind }) => kind !== params.paths[0]?.kind))
     return invalid('all `paths` must be of one `kind`: what dies with its task and what does not are two providers')
-  if (params.caBundle !== undefined && !isCertificate(params.caBundle))
-    return invalid('`caBundle` begins with no certificate in PEM (`-----BEGIN CERTIFICATE-----`)')
-  const network = params.allowedAddresses?.find((entry) => !isNetwork(entry))
-  if (network !== undefined)
-    return invalid(`\`allowedAddresses\` holds \`${network}\`, which is no address and no network such as \`10.1.0.0/16\``)
-  if (maxTtl(params) < minTtl)
-    return invalid(`\`maxTTLSeconds\` is below ${toSeconds(minTtl)}, the shortest life that can be renewed in time`)
-  return undefined
+  const wrong = judgeCaBundle(params.caBundle) ?? judgeNetworks(params.allowedAddresses) ?? judgeMaxTtl(maxTtl(params))
+  return wrong === undefined ? undefined : invalid(wrong)
 }
 
 /** Judges a request against the closed list. Compares exactly. */
@@ -72,9 +57,5 @@ export function judgeRequest(params: VaultParams, { name: credential, audience, 
   if (!scopes.every((scope) => params.paths.some((entry) => entry.path === scope)))
     return no('ScopeNotListed', 'asks for a path that the provider does not list')
   if (scopes.length !== 1) return no('ScopeNotListed', 'must ask for one path: set `scopes` to one that the provider lists')
-  if (ttl < minTtl || ttl > maxTtl(params)) {
-    const range = `${toSeconds(minTtl)} to ${toSeconds(maxTtl(params))}`
-    return no('TtlOutOfRange', `asks for a life of ${toSeconds(ttl)} seconds: set \`ttlSeconds\` to a value from ${range}`)
-  }
-  return undefined
+  return judgeTtl({ name: credential, ttl }, maxTtl(params))
 }

@@ -1,15 +1,17 @@
 // What a Vault or an OpenBao gives a task that logs in there. Decides nothing about policy: the role's `bound_claims` there do, and the
 // operator's own login can read nothing of it. What is said to the server is in wire.ts.
 
-import { at, earliest, type Instant, milliseconds, plus, seconds, toSeconds, wholeSecond } from '../../lib/instant.ts'
+import { isHandleOf } from '../../core/lease.ts'
+import { type Instant, plus, seconds, toSeconds, wholeSecond } from '../../lib/instant.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
+import { lifeEnd, minTtl } from '../../ports/lives.ts'
 import type { Logins } from '../../ports/login.ts'
 import type { Failure, Issued, Order, Provider, Reservation } from '../../ports/provider.ts'
 import { firstLife, type Login, readLease, readLife, readLogin, readValue, tokenOf } from './answers.ts'
 import { createOwnLogin } from './operator.ts'
-import { judgeParams, judgeRequest, maxTtl, minTtl, promises, type VaultParams } from './params.ts'
+import { judgeParams, judgeRequest, maxTtl, promises, type VaultParams } from './params.ts'
 import { judgeServer } from './ready.ts'
 import { type Entry, readReference, unused, writeReference } from './reference.ts'
 import type { Json, VaultFailure, Wire } from './wire.ts'
@@ -43,7 +45,7 @@ type Made = Result<Issued, string | Failure | { readonly underWay: string }>
 export function createVaultProvider(deps: VaultDependencies): Provider<VaultParams> {
   const { wire, clock, logins } = deps
   const own = createOwnLogin(deps)
-  const ours = (handle: string): boolean => handle.startsWith(deps.prefix) && /^tb[a-z2-7]{36}$/.test(handle)
+  const ours = (handle: string): boolean => isHandleOf(deps.prefix, handle)
 
   async function make(params: VaultParams, order: Order, { lease, record }: Reservation, first: boolean): Promise<Result<Issued, Failure>> {
     const failed = (message: string): Result<never, Failure> =>
@@ -52,7 +54,7 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
     if (problem !== undefined) return fail(problem)
     if (lease === undefined || record === undefined) return failed('it has no row in the ledger')
     if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
-    const expiresAt = lifeEnd(params, order)
+    const expiresAt = lifeEnd(order, maxTtl(params))
     if (expiresAt <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
     const before = readReference(lease.reference)
     if (!before.ok) return failed(before.failure)
@@ -186,9 +188,4 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
       list: async () => ok(undefined),
     },
   }
-}
-
-/** In whole seconds; never beyond what the provider may give. */
-function lifeEnd(params: VaultParams, order: Order): Instant {
-  return wholeSecond(earliest(order.expiresAt, plus(order.issuedAt, milliseconds(maxTtl(params)))) ?? at(0))
 }

@@ -2,14 +2,12 @@
 // and is checked again where a mistake would show a login to somebody else.
 
 import type { WebhookProviderSpec } from '../../api/generated.ts'
-import { type Duration, seconds, toSeconds } from '../../lib/instant.ts'
-import { isNetwork } from '../../outbound/addresses.ts'
+import { type Duration, seconds } from '../../lib/instant.ts'
+import { judgeNetworks } from '../../outbound/addresses.ts'
+import { judgeMaxTtl, judgeTtl, minTtl } from '../../ports/lives.ts'
 import type { CredentialRequest, Failure, Promises } from '../../ports/provider.ts'
 
 export type WebhookParams = WebhookProviderSpec & { readonly allowedAddresses?: readonly string[] }
-
-/** A kubelet needs up to 90 s to refresh a volume, so nothing shorter can be renewed in time. */
-export const minTtl: Duration = seconds(300)
 
 export const maxTtl = (params: WebhookParams): Duration => seconds(params.maxTTLSeconds)
 
@@ -35,12 +33,8 @@ export function judgeParams(params: WebhookParams): Failure | undefined {
   if (params.scopes.length === 0) return invalid('`scopes` lists nothing: name each scope that a task may ask for')
   if (!params.scopes.every((scope) => visible.test(scope)))
     return invalid('`scopes` holds an entry that is not of visible ASCII characters')
-  const network = params.allowedAddresses?.find((entry) => !isNetwork(entry))
-  if (network !== undefined)
-    return invalid(`\`allowedAddresses\` holds \`${network}\`, which is no address and no network such as \`10.1.0.0/16\``)
-  if (maxTtl(params) < minTtl)
-    return invalid(`\`maxTTLSeconds\` is below ${toSeconds(minTtl)}, the shortest life that can be renewed in time`)
-  return undefined
+  const wrong = judgeNetworks(params.allowedAddresses) ?? judgeMaxTtl(maxTtl(params))
+  return wrong === undefined ? undefined : invalid(wrong)
 }
 
 /** Judges a request against the closed list. Compares exactly. */
@@ -50,9 +44,5 @@ export function judgeRequest(params: WebhookParams, { name: credential, audience
   if (scopes.length === 0) return no('ScopeNotListed', 'asks for no scope: set `scopes` to some that the provider lists')
   if (!scopes.every((scope) => params.scopes.includes(scope)))
     return no('ScopeNotListed', 'asks for a scope that the provider does not list')
-  if (ttl < minTtl || ttl > maxTtl(params)) {
-    const range = `${toSeconds(minTtl)} to ${toSeconds(maxTtl(params))}`
-    return no('TtlOutOfRange', `asks for a life of ${toSeconds(ttl)} seconds: set \`ttlSeconds\` to a value from ${range}`)
-  }
-  return undefined
+  return judgeTtl({ name: credential, ttl }, maxTtl(params))
 }

@@ -1,14 +1,16 @@
 // Credentials from somebody's own service, by a contract over HTTPS. The service is not believed more than it must be: what it gives is held
 // against what was asked for, and that it revoked is asked for again.
 
+import { isHandleOf } from '../../core/lease.ts'
 import { splitKey } from '../../core/names.ts'
-import { earliest, formatTime, type Instant, plus, seconds, wholeSecond } from '../../lib/instant.ts'
+import { formatTime, seconds } from '../../lib/instant.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
+import { lifeEnd, minTtl } from '../../ports/lives.ts'
 import type { Logins } from '../../ports/login.ts'
 import type { Failure, Issued, Lease, Order, Provider, Reservation } from '../../ports/provider.ts'
-import { judgeParams, judgeRequest, maxTtl, minTtl, promises, type WebhookParams } from './params.ts'
+import { judgeParams, judgeRequest, maxTtl, promises, type WebhookParams } from './params.ts'
 import type { WebhookWire } from './wire.ts'
 
 export interface WebhookDependencies {
@@ -22,7 +24,7 @@ export interface WebhookDependencies {
 const patience = 10_000
 
 export function createWebhookProvider({ wire, logins, clock, prefix }: WebhookDependencies): Provider<WebhookParams> {
-  const ours = (handle: string): boolean => handle.startsWith(prefix) && /^tb[a-z2-7]{36}$/.test(handle)
+  const ours = (handle: string): boolean => isHandleOf(prefix, handle)
 
   async function make(
     params: WebhookParams,
@@ -36,7 +38,7 @@ export function createWebhookProvider({ wire, logins, clock, prefix }: WebhookDe
     if (problem !== undefined) return fail(problem)
     if (lease === undefined) return failed('it has no row in the ledger')
     if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
-    const expiresAt = lifeEnd(params, order)
+    const expiresAt = lifeEnd(order, maxTtl(params))
     if (expiresAt <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
     const login = await logins.task(order, params.audience)
     if (!login.ok) return failed(login.failure)
@@ -115,9 +117,4 @@ function asked(order: Order, { handle, effectBy }: Lease): object {
     action: order.action,
     task: { ...splitKey(order.task), uid: order.taskUid, attempt: order.attempt },
   }
-}
-
-/** In whole seconds; never beyond what the provider may give. */
-function lifeEnd(params: WebhookParams, order: Order): Instant {
-  return wholeSecond(earliest(order.expiresAt, plus(order.issuedAt, maxTtl(params))) ?? order.expiresAt)
 }
