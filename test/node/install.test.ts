@@ -106,4 +106,4 @@ test('an agent in a Job uses its token at a resource server, and it is refused o
   expect(await judge(issuer, token, new Date(), await release.issuerAddress())).toBe('revoked')
   // for as long as its copy of the status list is good
   await eventually(async () => expect(await ask()).toBe(401), { timeoutMs: 20_000, everyMs: 500 })
-})
+}, 180_000)
