@@ -4,31 +4,39 @@ import type { Settings } from '../config/settings.ts'
 import { systemClock as clock, systemEntropy as entropy } from '../config/system.ts'
 import { loadOrCreateDocument } from '../issuer/key-store.ts'
 import type { KubeClient } from '../kube/client.ts'
+import type { Seal } from '../lib/seal.ts'
+import { createNamespaceGuard } from '../outbound/addresses.ts'
 import { createHttp } from '../outbound/http.ts'
+import type { ReadHanded } from '../ports/handed.ts'
 import type { Logins } from '../ports/login.ts'
-import type { Provider } from '../ports/provider.ts'
+import type { FindProvider, Provider } from '../ports/provider.ts'
+import { createHandedLogins } from '../providers/postgres/logins.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
 import { createWire } from '../providers/postgres/wire.ts'
-import { createRegistry, type Registry } from '../providers/registry.ts'
+import { createRegistry } from '../providers/registry.ts'
 import { createVaultProvider } from '../providers/vault/provider.ts'
 import { createWire as createVaultWire } from '../providers/vault/wire.ts'
 import { createWebhookProvider } from '../providers/webhook/provider.ts'
 import { createWebhookWire } from '../providers/webhook/wire.ts'
+import { createReadHanded } from '../runtime/handed.ts'
 import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
 import { createKeyStore, createLoginReader, names } from '../runtime/storage.ts'
 import { must } from './basics.ts'
 
 export interface Providers {
-  readonly registry: Registry
+  readonly find: FindProvider
+  /** what those are handed */
+  readonly readHanded: ReadHanded
   /** Closes the connections to all sources. */
   close(): Promise<void>
 }
 
 /** @param prefix what all handles of this installation begin with */
 export async function buildProviders(
-  { namespace, clusterNetworks }: Settings,
+  { namespace, serviceAccount, clusterNetworks, namespaceProviders }: Settings,
   client: KubeClient,
   { jwt, logins }: { readonly jwt: Provider<never>; readonly logins: Logins },
+  seal: Seal,
   prefix: string,
 ): Promise<Providers> {
   const [sql, http] = [createWire(clusterNetworks), createHttp(clusterNetworks)]
@@ -37,11 +45,29 @@ export async function buildProviders(
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
+  // apart from the cluster's: connections, guards and what is remembered of servers are never shared between the two
+  const guard = createNamespaceGuard(clusterNetworks, namespaceProviders.addresses)
+  const namespaceSql = createWire([], guard)
+  const read = createReadHanded({ client, seal, namespace, serviceAccount, prefix })
+  const local = {
+    postgres: createPostgresProvider({
+      wire: namespaceSql,
+      clock,
+      entropy,
+      readLogin: createHandedLogins(read),
+      password: createPasswords(passwords),
+      prefix,
+    }),
+  }
+  const registry = createRegistry([jwt, postgres, webhook, vault])
+  // only what uses no identity of the cluster
+  const namespaceRegistry = createRegistry([local.postgres])
   return {
-    registry: createRegistry([jwt, postgres, webhook, vault]),
+    find: (type, kind) => (kind === 'CredentialProvider' ? namespaceRegistry : registry).find(type),
+    readHanded: read,
     async close() {
       http.close()
-      await sql.close()
+      await Promise.all([sql.close(), namespaceSql.close()])
     },
   }
 }

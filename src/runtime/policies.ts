@@ -12,6 +12,7 @@ import type { Log } from '../ports/log.ts'
 import { type Fields, list, record } from './objects/fields.ts'
 import type { PolicyObject } from './objects/kinds.ts'
 import { mergePatch } from './objects/merge.ts'
+import type { Watched } from './watching.ts'
 
 export interface PolicyKind {
   readonly scope: 'Cluster' | 'Namespace'
@@ -113,3 +114,7 @@ export function createPolicies(deps: PoliciesDeps): Policies {
 
 const standing = (held: boolean): string =>
   held ? 'the last valid version stays in force' : 'it never had a valid version, so everything in its scope is denied until it does'
+
+export function policyKindOf(scope: PolicyKind['scope'], watched: Watched<PolicyObject>): PolicyKind {
+  return { scope, resource: watched.resource, store: watched.store, absorb: (object) => void watched.reflector.absorb(object) }
+}

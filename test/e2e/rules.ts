@@ -51,6 +51,7 @@ export const base: Readonly<
   AgentTask: { plural: 'agenttasks', spec: { agentRef: { name: 'clerk' }, action: 'test.act', credentials: [credential] } },
   Agent: { plural: 'agents', spec: { serviceAccountName: 'clerk', owner: 'a@corp.example' } },
   ClusterCredentialProvider: { plural: 'clustercredentialproviders', cluster: true, spec: { type: 'jwt', jwt } },
+  CredentialProvider: { plural: 'credentialproviders', spec: { type: 'postgres', postgres } },
   CredentialLease: { plural: 'credentialleases', as: operator, name: 'tbx', spec: leaseSpec },
 }
 export const withCredential = (change: Fields): Attempt => ({ spec: { credentials: [{ ...credential, ...change }] } })
@@ -94,12 +95,6 @@ export const rows: readonly Row[] = [
     rule: '`ttlSeconds` must be greater than or equal to 300',
     pass: withCredential({ ttlSeconds: 300 }),
     fail: withCredential({ ttlSeconds: 299 }),
-  },
-  {
-    kind: 'AgentTask',
-    rule: "`kind` must be 'ClusterCredentialProvider'",
-    pass: withCredential({ providerRef: { kind: 'ClusterCredentialProvider', name: 'x' } }),
-    fail: withCredential({ providerRef: { kind: 'CredentialProvider', name: 'x' } }),
   },
   {
     kind: 'AgentTask',
@@ -149,6 +144,18 @@ export const rows: readonly Row[] = [
     rule: '`host` and `port` may not be changed',
     pass: { spec: { type: 'postgres', jwt: undefined, postgres }, change: { postgres: { groups: ['app_write'] } } },
     fail: { spec: { type: 'postgres', jwt: undefined, postgres }, change: { postgres: { port: 5433 } } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: "`postgres` must be specified when `type` is 'postgres'",
+    pass: {},
+    fail: { spec: { postgres: undefined } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: '`host` and `port` may not be changed',
+    pass: { change: { postgres: { groups: ['app_write'] } } },
+    fail: { change: { postgres: { host: 'elsewhere.example' } } },
   },
   {
     kind: 'ClusterCredentialProvider',

@@ -28,6 +28,8 @@ const names: Readonly<Record<string, string>> = {
   'ClusterCredentialProviderSpec.webhook': 'WebhookProviderSpec',
   'ClusterCredentialProviderSpec.vault': 'VaultProviderSpec',
   'ClusterCredentialProviderStatus.revocation': 'RevocationPromise',
+  'CredentialProviderSpec.postgres': 'PostgresProviderSpec',
+  'CredentialProviderStatus.revocation': 'RevocationPromise',
   'NamespaceSelector.matchExpressions': 'NamespaceRequirement',
   'CredentialLeaseSpec.task': 'TaskPin',
   'CredentialLeaseSpec.provider': 'ProviderPin',

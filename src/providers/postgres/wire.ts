@@ -3,7 +3,7 @@
 
 import pg from 'pg'
 import { fail, ok, type Result } from '../../lib/result.ts'
-import { createGuard } from '../../outbound/addresses.ts'
+import { createGuard, type Guard } from '../../outbound/addresses.ts'
 import { guardedSocket, Refused } from '../../outbound/dial.ts'
 import type { Endpoint, PostgresParams } from './params.ts'
 import { states } from './sql.ts'
@@ -115,12 +115,15 @@ function failure(error: unknown): WireFailure {
   return { state, sentence }
 }
 
-/** @param inside networks of the cluster, which are connected to only where a provider lists them */
-export function createWire(inside: readonly string[] = []): Wire {
+/**
+ * @param inside networks of the cluster, which are connected to only where a provider lists them
+ * @param only guards all connections, whatever providers list
+ */
+export function createWire(inside: readonly string[] = [], only?: Guard): Wire {
   const pools = new Map<string, pg.Pool>()
 
   function options({ host, port, database, caBundle, allowedAddresses = [], login }: Place): pg.ClientConfig {
-    const guard = createGuard(inside, allowedAddresses)
+    const guard = only ?? createGuard(inside, allowedAddresses)
     return {
       stream: () => guardedSocket(guard),
       host,

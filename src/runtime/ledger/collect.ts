@@ -12,19 +12,19 @@ import { fail, ok, type Result } from '../../lib/result.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Log } from '../../ports/log.ts'
-import type { Provider } from '../../ports/provider.ts'
+import type { FindProvider } from '../../ports/provider.ts'
 import type { Span, Tracer } from '../../ports/tracer.ts'
 import type { Doubt } from '../views.ts'
 import type { Health } from './health.ts'
 import type { KeptValues } from './kept.ts'
-import { type LeaseStatus, leaseStatus, leasesResource, placeOf } from './rows.ts'
-import type { KeptSettings } from './settings.ts'
+import { type LeaseStatus, leaseStatus, leasesResource, placeOf, sourceOf } from './rows.ts'
+import { type KeptSettings, underSettings } from './settings.ts'
 
 export interface CollectDeps {
   readonly leases: StoreView<Lease>
   readonly tasks: StoreView<Task>
   readonly doubt: Pick<Doubt, 'task'>
-  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly findProvider: FindProvider
   readonly settings: KeptSettings
   readonly values: Pick<KeptValues, 'given'>
   readonly health: Health
@@ -98,25 +98,26 @@ export function createCollect(deps: CollectDeps): Collect {
 
   /** Whether what was given with it remains, although all that was made for it is dead. */
   async function kill(lease: Lease): Promise<Result<boolean, Failure>> {
-    const provider = deps.findProvider(lease.provider.type)
+    const { type, kind } = lease.provider
+    const provider = deps.findProvider(type, kind)
     if (provider?.outside === undefined)
-      return fail({ reason: 'RevocationUnconfirmed', message: `no provider of type \`${lease.provider.type}\` is known to this version` })
-    const params = await deps.settings.of(lease.provider)
-    if (!params.ok) return params
-    const reservation = { lease: placeOf(lease), ...deps.values.given(provider, params.value, lease.handle) }
-    const killed = await deps.health.run(lease.provider, () => provider.revoke(params.value, reservation))
-    return killed.ok ? ok(provider.promises(params.value).bound >= endless) : killed
+      return fail({ reason: 'RevocationUnconfirmed', message: `no provider of type \`${type}\` is known to this version` })
+    return underSettings(deps.settings.of(lease), async (params) => {
+      const reservation = { lease: placeOf(lease), ...deps.values.given(provider, params, lease.handle) }
+      const killed = await deps.health.run(sourceOf(lease), () => provider.revoke(params, reservation))
+      return killed.ok ? ok(provider.promises(params).bound >= endless) : killed
+    })
   }
 
   function cleaningDelay({ provider, effectBy }: Lease): Duration {
-    const settling = deps.findProvider(provider.type)?.outside?.settling ?? milliseconds(0)
+    const settling = deps.findProvider(provider.type, provider.kind)?.outside?.settling ?? milliseconds(0)
     return milliseconds(Math.max(0, plus(effectBy, settling) - clock.now()))
   }
 
   async function revoke(lease: Lease): Promise<After> {
     tell.dying(lease)
-    const { task, credential, provider, attempt } = lease
-    const attributes = { namespace: task.namespace, task: task.name, taskUid: task.uid, credential, provider: provider.name, attempt }
+    const { task, credential, attempt } = lease
+    const attributes = { namespace: task.namespace, task: task.name, taskUid: task.uid, credential, provider: sourceOf(lease).key, attempt }
     const work = async (span: Span) => {
       const result = await kill(lease)
       if (!result.ok) span.failed(result.failure.reason)
