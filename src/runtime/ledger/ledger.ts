@@ -81,8 +81,8 @@ export interface Ledger {
   stop(): Promise<void>
 }
 
-/** Workers a provider: as many as a source should be bothered with at a time. */
-const width = 4
+/** Workers a provider: as many as a source should be bothered with at a time. One namespace gets half of them. */
+const width = 8
 /** How long a task's pass waits for a death: most take less, and then one status write says all. */
 const patience = 80
 const overdueAfter = 60_000
@@ -126,7 +126,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
     if (lease === undefined) return
     const queue = revocations.of(lease.provider.uid)
     const after = await collect(lease.handle)
-    if (after.tag === 'retry') return queue.retry(key)
+    // what failed gives way to what has just ended
+    if (after.tag === 'retry') return queue.retry(key, 'resync')
     queue.forget(key)
     if (after.tag === 'later') queue.addAfter(key, after.delay, 'resync')
     if (after.tag === 'clean') cleanings.of(lease.provider.uid).addAfter(key, after.delay)
@@ -214,7 +215,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       dying.dying(lease)
       look(lease, 'end')
       const { delayed: _, ...busy } = revocations.of(lease.provider.uid).depth()
-      const crowded = Object.values(busy).reduce((sum, n) => sum + n, 0) > 2 * width
+      const crowded = Object.values(busy).reduce((sum, n) => sum + n, 0) > width
       const troubled = crowded || deps.health.stuck(lease.provider.uid) || dying.failing(lease.provider.name)
       if (!troubled) await dying.end(handle, patience)
       const now = leases.get(keyOf(handle))
@@ -230,7 +231,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
         const lease = leases.get(key)
         if (lease === undefined) continue
         revocations.of(lease.provider.uid).forget(workKey(lease))
-        look(lease, 'end')
+        look(lease, 'new')
       }
     },
     *rows() {
