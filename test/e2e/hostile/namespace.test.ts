@@ -46,12 +46,17 @@ afterAll(async () => {
   await scenario?.close()
 }, 120_000)
 
-/** Milliseconds until it has taken over. */
+/** Starts it three times over; answers the middle one of the milliseconds until it has taken over. */
 async function start(): Promise<number> {
-  await freeLease(scenario)
-  const began = performance.now()
-  operator = await runOperator()
-  return performance.now() - began
+  const took: number[] = []
+  for (let i = 0; i < 3; i += 1) {
+    await operator?.stop()
+    await freeLease(scenario)
+    const began = performance.now()
+    operator = await runOperator()
+    took.push(performance.now() - began)
+  }
+  return took.sort((a, b) => a - b)[1] ?? Number.NaN
 }
 
 const work = (prefix: string) => [...Array(samples).keys()].map((i) => `${prefix}${i}`)
@@ -112,8 +117,8 @@ test('a namespace full of what never dies harms itself alone', async () => {
   )
   // a busy machine adds some milliseconds to the one or to the other
   expect(crowded).toBeLessThan(1.5 * alone + 500)
-  expect(quantile(during.ends, 0.99)).toBeLessThan(1.5 * quantile(before.ends, 0.99) + 50)
-  expect(quantile(during.begins, 0.99)).toBeLessThan(1.5 * quantile(before.begins, 0.99) + 50)
+  expect(quantile(during.ends, 0.99)).toBeLessThan(1.5 * quantile(before.ends, 0.99) + 100)
+  expect(quantile(during.begins, 0.99)).toBeLessThan(1.5 * quantile(before.begins, 0.99) + 100)
 
   // the hostile namespace is issued nothing more, at either source, and is told why
   await kube.must('POST', `/api/v1/namespaces/${hostile}/serviceaccounts`, { metadata: { name: 'clerk' } })
