@@ -48,6 +48,16 @@ export interface Lease {
  */
 export type Note = (reference: string) => Promise<Result<undefined, Failure>>
 
+/**
+ * Keeps, sealed in the ledger, a value without which what was made cannot be ended, until the row is dead. Awaited once the source has
+ * answered, and before anything is delivered: where it fails, what was made is given back at once. It may have been kept all the same.
+ * @param until from then on it has died by itself, and is kept no longer
+ */
+export type Keep = (value: Material, until?: Instant) => Promise<Result<undefined, Failure>>
+
+/** What was kept under the row, oldest first; none where nothing was. A failure: something was, and does not open for this address. */
+export type Kept = () => Promise<Result<readonly Material[], Failure>>
+
 /** All that one issue or renewal may know. Facts of the task, never another task's. */
 export interface Order {
   readonly task: TaskKey
@@ -75,6 +85,10 @@ export interface Reservation {
   readonly lease?: Lease
   /** given with `lease` */
   readonly record?: Note
+  /** given with `lease` to a provider that `keeps`: to `issue` and `renew` */
+  readonly keep?: Keep
+  /** the same, and to `revoke` too */
+  readonly kept?: Kept
 }
 
 /** Fields of one credential. The single-value field is called `token` in `primary`. */
@@ -99,6 +113,11 @@ export interface Outside<Params> {
    * predecessor lives on to its own expiry, so that no pod is without.
    */
   readonly renewal: 'InPlace' | 'Successor'
+  /** present where the source needs the credential itself, or another value, to end it */
+  readonly keeps?: {
+    /** scheme, host and port that a kept value may be sent to: kept for another one, it does not open */
+    origin(params: Params): string
+  }
   /**
    * Removes what is left of a dead handle, at the source, and so gives its name free. Called after `effectBy` plus `settling`, and refused
    * before `effectBy` by a source that has a clock of its own: ours may have jumped. `ok` means that the source has nothing left of that

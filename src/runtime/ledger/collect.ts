@@ -16,6 +16,7 @@ import type { Provider } from '../../ports/provider.ts'
 import type { Span, Tracer } from '../../ports/tracer.ts'
 import type { Doubt } from '../views.ts'
 import type { Health } from './health.ts'
+import type { KeptValues } from './kept.ts'
 import { type LeaseStatus, leaseStatus, leasesResource, placeOf } from './rows.ts'
 import type { KeptSettings } from './settings.ts'
 
@@ -25,6 +26,7 @@ export interface CollectDeps {
   readonly doubt: Pick<Doubt, 'task'>
   readonly findProvider: (type: string) => Provider<unknown> | undefined
   readonly settings: KeptSettings
+  readonly values: Pick<KeptValues, 'given'>
   readonly health: Health
   readonly writes: Writes
   readonly absorb: (object: KubeObject) => void
@@ -56,7 +58,7 @@ export type After =
   | { readonly tag: 'done' }
   | { readonly tag: 'retry' }
   | { readonly tag: 'later'; readonly delay: Duration }
-  /** dead, and not before that long may its rest be removed at the source */
+  /** closed, and not before that long may its rest be removed at the source */
   | { readonly tag: 'clean'; readonly delay: Duration }
 
 export type Collect = (handle: string) => Promise<After>
@@ -101,7 +103,8 @@ export function createCollect(deps: CollectDeps): Collect {
       return fail({ reason: 'RevocationUnconfirmed', message: `no provider of type \`${lease.provider.type}\` is known to this version` })
     const params = await deps.settings.of(lease.provider)
     if (!params.ok) return params
-    const killed = await deps.health.run(lease.provider, () => provider.revoke(params.value, { lease: placeOf(lease) }))
+    const reservation = { lease: placeOf(lease), ...deps.values.given(provider, params.value, lease.handle) }
+    const killed = await deps.health.run(lease.provider, () => provider.revoke(params.value, reservation))
     return killed.ok ? ok(provider.promises(params.value).bound >= endless) : killed
   }
 
@@ -143,7 +146,7 @@ export function createCollect(deps: CollectDeps): Collect {
     const message = `given up by an administrator: ${reason}`
     if (!(await write(lease, { state: 'Irrevocable', closedAt: clock.now(), reason: 'Irrevocable', message }))) return retry
     tell.givenUp(lease, message)
-    return done
+    return { tag: 'clean', delay: cleaningDelay(lease) }
   }
 
   async function forget(lease: Lease): Promise<After> {

@@ -9,12 +9,13 @@ import { type KubeObject, pathOf } from '../../kube/objects.ts'
 import type { Writes } from '../../kube/patch.ts'
 import type { StoreView } from '../../kube/store.ts'
 import { milliseconds, seconds } from '../../lib/instant.ts'
+import type { Seal } from '../../lib/seal.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
 import type { Journal } from '../../ports/journal.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Meter } from '../../ports/meter.ts'
-import type { Provider } from '../../ports/provider.ts'
+import type { Provider, Reservation } from '../../ports/provider.ts'
 import type { Tracer } from '../../ports/tracer.ts'
 import type { LeaseRow } from '../../telemetry/snapshot.ts'
 import type { ProviderObject } from '../objects/kinds.ts'
@@ -24,6 +25,7 @@ import { createCollect } from './collect.ts'
 import { createDying } from './dying.ts'
 import type { Health } from './health.ts'
 import { createFull, createIntend, type Full, type Intend } from './intend.ts'
+import { createKeptValues } from './kept.ts'
 import { createLanes } from './lanes.ts'
 import { createNote, type NoteReference } from './note.ts'
 import { leasesResource, placeOf } from './rows.ts'
@@ -43,6 +45,8 @@ export interface LedgerDeps {
   readonly absorb: (object: KubeObject) => void
   /** the document in which one provider's settings are kept */
   readonly document: (name: string) => Document
+  /** for what a source wants to see before it ends something */
+  readonly seal: Seal
   readonly leads: () => boolean
   /** a row of this task changed so that its status says something else */
   readonly changed: (task: TaskKey) => void
@@ -65,6 +69,8 @@ export interface Ledger {
   readonly note: NoteReference
   /** what was noted in a row last */
   noted(handle: string): string | undefined
+  /** what a provider that keeps values is given for a row; nothing to any other */
+  keeping(provider: Provider<unknown>, params: unknown, handle: string): Pick<Reservation, 'keep' | 'kept'>
   /** the rows of a task */
   facts(taskUid: string): readonly LeaseFacts[]
   /**
@@ -108,10 +114,13 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const intend = createIntend({ ...deps, settings, full })
 
   const dying = createDying(deps)
+  const doomed = (handle: string): boolean => dying.since(handle) !== undefined
+  const values = createKeptValues({ ...deps, doomed })
   const collect = createCollect({
     ...deps,
     settings,
-    doomed: (handle) => dying.since(handle) !== undefined,
+    values,
+    doomed,
     seenToGo: (uid) => seenToGo.has(uid),
     tell: dying,
   })
@@ -130,16 +139,19 @@ export function createLedger(deps: LedgerDeps): Ledger {
     if (after.tag === 'retry') return queue.retry(key, 'resync')
     queue.forget(key)
     if (after.tag === 'later') queue.addAfter(key, after.delay, 'resync')
-    if (after.tag === 'clean') cleanings.of(lease.provider.uid).addAfter(key, after.delay)
+    if (after.tag !== 'clean') return
+    cleanings.of(lease.provider.uid).addAfter(key, after.delay)
+    await values.forget(lease)
   }
 
   async function clean(key: string): Promise<void> {
     const lease = leases.get(keyOf(handleIn(key)))
     if (lease === undefined || isOpen(lease) || !deps.leads()) return
+    const queue = cleanings.of(lease.provider.uid)
+    if (!(await values.forgotten(lease))) return queue.retry(key)
     const outside = deps.findProvider(lease.provider.type)?.outside
     const params = await settings.of(lease.provider)
-    if (outside === undefined || !params.ok) return
-    const queue = cleanings.of(lease.provider.uid)
+    if (outside === undefined || !params.ok || lease.state === 'Irrevocable') return queue.forget(key)
     const place = placeOf(lease)
     // found by a sweep: it may have come back to life, with a server that was restored from a backup
     const killed = found.has(lease.handle)
@@ -199,8 +211,9 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const ledger: Ledger = {
     intend,
     full,
-    note: createNote({ ...deps, doomed: (handle) => dying.since(handle) !== undefined }),
+    note: createNote({ ...deps, doomed }),
     noted: (handle) => leases.get(keyOf(handle))?.reference,
+    keeping: values.given,
     facts: (uid) =>
       [...byTask(uid)].flatMap((key): LeaseFacts[] => {
         const lease = leases.get(key)
