@@ -76,7 +76,7 @@ const serviceAccountGone: Check = ({ task, agent, serviceAccount }) => {
 /** Whoever ended a credential at its source meant it, unless its provider says otherwise. */
 const revokedOutside: Check = ({ task, leases }) => {
   const held = (handle: string): boolean => task.record.credentials.some((c) => c.handle === handle)
-  const lost = leases.find(({ handle, foundDead }) => foundDead?.then === 'Fail' && held(handle))
+  const lost = leases.find(({ handle, foundDead }) => foundDead?.after === 'Fail' && held(handle))
   return lost === undefined
     ? undefined
     : ending('RevokedExternally', `credential \`${lost.credential}\` was ended at its source by somebody else (\`onExternalRevocation\`)`)

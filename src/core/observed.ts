@@ -205,7 +205,7 @@ export interface LeaseFacts {
   readonly dead?: boolean
   readonly attempt?: number
   /** found ended at its source by somebody else: when, and what the provider's object says is to follow */
-  readonly foundDead?: { readonly at: Instant; readonly then: AfterLoss } | undefined
+  readonly foundDead?: { readonly at: Instant; readonly after: AfterLoss } | undefined
   /** why it is not dead */
   readonly message: string | undefined
 }

@@ -77,7 +77,7 @@ const [firstWait, longestWait] = [seconds(30), seconds(3600)]
  * the set before is ended first.
  */
 function contested({ task, leases }: Observed, now: Instant): Standing | undefined {
-  const losses = leases.filter(({ foundDead }) => foundDead?.then === 'Reissue')
+  const losses = leases.filter(({ foundDead }) => foundDead?.after === 'Reissue')
   const times = new Set(losses.map(({ attempt }) => attempt)).size
   if (times < 2 || isLive(task.record, now) || leases.some(({ open }) => open)) return undefined
   const last = at(Math.max(...losses.map(({ foundDead }) => foundDead?.at ?? 0)))

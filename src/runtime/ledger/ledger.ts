@@ -210,8 +210,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
         const { handle, credential, attempt, state, message } = lease
         const dead = state === 'Revoked' || state === 'Expired'
         const object = deps.providers.get(lease.provider.name)
-        const then = object?.uid === lease.provider.uid ? object.onExternalRevocation : 'Fail'
-        const foundDead = lease.foundDeadAt === undefined ? undefined : { at: lease.foundDeadAt, then }
+        const after = object?.uid === lease.provider.uid ? object.onExternalRevocation : 'Fail'
+        const foundDead = lease.foundDeadAt === undefined ? undefined : { at: lease.foundDeadAt, after }
         return [{ handle, credential, attempt, open: isOpen(lease), dead, foundDead, message }]
       }),
     async revoke(handle) {
