@@ -638,6 +638,10 @@ export interface ClusterCredentialProviderSpec {
    * DNS names of the hosts where its credentials are meant to be used, for example `payroll-api.corp.example`. Policies read them.
    */
   readonly destinations?: readonly string[]
+  /**
+   * What follows where somebody else ends a credential of a live task at its source, and the source can tell. `Fail`: it was meant; the task is over, and all else that it has dies. `Reissue`: the task is decided afresh and gets new credentials; from the second time on after a wait that doubles each time, up to an hour.
+   */
+  readonly onExternalRevocation: 'Fail' | 'Reissue'
   readonly jwt?: JwtProviderSpec
   readonly postgres?: PostgresProviderSpec
   readonly webhook?: WebhookProviderSpec
@@ -947,6 +951,10 @@ export interface CredentialLeaseStatus {
    * When the row was closed.
    */
   readonly closeTime?: string
+  /**
+   * When it was found that somebody else had ended it at its source.
+   */
+  readonly foundDeadTime?: string
   /**
    * One word for why it is not closed yet, from the documented set of reasons.
    */

@@ -126,6 +126,22 @@ export interface Outside<Params> {
   clean(params: Params, lease: Lease): Promise<Result<undefined, Failure>>
   /** Every handle at the source that begins with `prefix`, dead ones too. `undefined` where a source cannot be asked. */
   list(params: Params, prefix: string): Promise<Result<readonly string[] | undefined, Failure>>
+  /** present where a source can tell */
+  readonly inspection?: Inspection<Params>
+}
+
+/** What a source says of one handle. `Unknown`: it did not answer, or what it answered proves nothing of that very handle. */
+export type Sight = 'Alive' | 'Dead' | 'Unknown'
+
+/** How a source tells that somebody else ended what was made there. */
+export interface Inspection<Params> {
+  /** how many leases are asked about at a time */
+  readonly batch: number
+  /**
+   * One answer for each lease, in their order. `Dead` only where the source itself says so of that very handle: that it does not answer, is
+   * a standby, or shows an error proves nothing. Asked from time to time, of what should be alive; never while anything waits for it.
+   */
+  look(params: Params, leases: readonly Lease[]): Promise<readonly Sight[]>
 }
 
 /** `Params` is the provider's typed block of the custom resource. Every method may be called again with the same input. */

@@ -63,6 +63,9 @@ export type After =
 
 export type Collect = (handle: string) => Promise<After>
 
+/** Said of what was alive by all that was known, and is not at its source. */
+export const endedBy = ({ credential }: Lease): string => `credential \`${credential}\`: somebody else ended it at its source`
+
 /** Said of a login that is dead, and of what was read by it. */
 export const valueRemains = 'the login is dead; the value that was read existed before and works until it is changed at its source'
 
@@ -125,8 +128,7 @@ export function createCollect(deps: CollectDeps): Collect {
     const killed = await deps.tracer.span('lease.revoke', attributes, work, 'root')
     if (killed.ok) {
       const now = clock.now()
-      const remains = killed.value ? ({ reason: 'ValueRemains', message: valueRemains } as const) : {}
-      if (!(await write(lease, { state: 'Revoked', revokedAt: now, closedAt: now, ...remains }))) return retry
+      if (!(await write(lease, { state: 'Revoked', revokedAt: now, closedAt: now, ...lastWords(lease, killed.value) }))) return retry
       tell.dead(lease, killed.value)
       return { tag: 'clean', delay: cleaningDelay(lease) }
     }
@@ -134,6 +136,11 @@ export function createCollect(deps: CollectDeps): Collect {
     tell.failed(lease, killed.failure)
     if (lease.state !== 'Revoking' || lease.message !== message) await write(lease, { state: 'Revoking', reason, message })
     return retry
+  }
+
+  function lastWords(lease: Lease, remains: boolean): Pick<LeaseStatus, 'reason' | 'message'> {
+    if (lease.foundDeadAt !== undefined) return { reason: 'RevokedExternally', message: endedBy(lease) }
+    return remains ? { reason: 'ValueRemains', message: valueRemains } : {}
   }
 
   /** The row that comes back from it is revoked. */
