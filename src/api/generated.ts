@@ -622,9 +622,9 @@ export interface ClusterCredentialProvider {
  */
 export interface ClusterCredentialProviderSpec {
   /**
-   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there.
+   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent.
    */
-  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault'
+  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken'
   readonly namespaces?: NamespaceSelector
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
@@ -646,6 +646,7 @@ export interface ClusterCredentialProviderSpec {
   readonly postgres?: PostgresProviderSpec
   readonly webhook?: WebhookProviderSpec
   readonly vault?: VaultProviderSpec
+  readonly serviceAccountToken?: ServiceAccountTokenProviderSpec
 }
 /**
  * Selects, by their labels, the namespaces whose tasks may refer to the provider. Unlike elsewhere in Kubernetes, an absent or empty selector selects nobody. Every namespace: `matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]`.
@@ -846,6 +847,27 @@ export interface VaultProviderSpecPaths {
    * `Lease`: reading it makes a credential with a lease, which dies with the task; revocation is `Immediate`. `Static`: reading it shows a value of a KV engine of version 2, which works on after the task until somebody changes it; revocation is `ExpireOnly` without a bound, and it is never reported as revoked.
    */
   readonly kind: 'Lease' | 'Static'
+}
+/**
+ * Tokens of Kubernetes for the agent's own ServiceAccount (`TokenRequest`), each bound to an empty Secret with which it dies. Only in namespaces with the label `policy.taskbound.dev/service-account-tokens: allowed` and a Role that lets the operator create `serviceaccounts/token`. For `type` `serviceAccountToken`.
+ */
+export interface ServiceAccountTokenProviderSpec {
+  /**
+   * Every audience that a token of this provider may be for, as exact strings, for example `https://registry.corp.example`. An audience belongs to one provider.
+   */
+  readonly audiences: readonly string[]
+  /**
+   * Whether `audiences` may list those of the API server itself, such as its issuer. Whoever holds a token for one of them can do at the API server what the ServiceAccount can. Otherwise such an audience is refused.
+   */
+  readonly allowApiServerAudience: boolean
+  /**
+   * How whoever is shown the tokens verifies them. `TokenReview`: all of them ask the API server each time; revocation is `Immediate`. `Keys`: some check the signature alone, by the keys that the cluster publishes, and accept a token until it expires; revocation is `Checked`.
+   */
+  readonly verification: 'TokenReview' | 'Keys'
+  /**
+   * The longest life of one token; a task that asks for more is refused. The API server gives none a life below 600 seconds.
+   */
+  readonly maxTTLSeconds: number
 }
 /**
  * What is known about the provider. Only the operator's identity can write it.

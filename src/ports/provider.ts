@@ -40,6 +40,8 @@ export interface Lease {
   readonly effectBy: Instant
   /** what `record` noted last, where the source does not call it by its handle */
   readonly reference?: string
+  /** of the task that it was written for */
+  readonly namespace?: string
 }
 
 /**
@@ -64,6 +66,8 @@ export interface Order {
   readonly taskUid: Uid
   readonly agent: string
   readonly serviceAccount: string
+  /** of the ServiceAccount that the task is bound to */
+  readonly serviceAccountUid?: Uid
   readonly action: string
   /** label `policy.taskbound.dev/environment` of the namespace */
   readonly environment: string | undefined
@@ -89,6 +93,12 @@ export interface Reservation {
   readonly keep?: Keep
   /** the same, and to `revoke` too */
   readonly kept?: Kept
+}
+
+/** Why what was issued may work yet. */
+export interface Unrevoked extends Failure {
+  /** everything was done that kills it, and it is refused everywhere after that long: no failure, and asked about again then */
+  readonly deadIn?: Duration
 }
 
 /** Fields of one credential. The single-value field is called `token` in `primary`. */
@@ -162,5 +172,5 @@ export interface Provider<Params> {
   /** Makes the successor of a live credential under the same reservation. */
   renew(params: Params, order: Order, reservation: Reservation): Promise<Result<Issued, Failure>>
   /** Kills what was issued under a reservation. Idempotent; `ok` means that the class's promise holds from now on. */
-  revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Failure>>
+  revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Unrevoked>>
 }
