@@ -24,6 +24,7 @@ const names: Readonly<Record<string, string>> = {
   'CredentialRecord.revocation': 'RevocationPromise',
   'ClusterCredentialProviderSpec.namespaces': 'NamespaceSelector',
   'ClusterCredentialProviderSpec.jwt': 'JwtProviderSpec',
+  'ClusterCredentialProviderSpec.oauth': 'OauthProviderSpec',
   'ClusterCredentialProviderSpec.postgres': 'PostgresProviderSpec',
   'ClusterCredentialProviderSpec.webhook': 'WebhookProviderSpec',
   'ClusterCredentialProviderSpec.serviceAccountToken': 'ServiceAccountTokenProviderSpec',
