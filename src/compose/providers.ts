@@ -8,16 +8,21 @@ import type { Seal } from '../lib/seal.ts'
 import { createNamespaceGuard } from '../outbound/addresses.ts'
 import { createHttp } from '../outbound/http.ts'
 import type { ReadHanded } from '../ports/handed.ts'
-import type { Logins } from '../ports/login.ts'
+import type { ClientAssertions, Logins } from '../ports/login.ts'
 import type { FindProvider, Provider } from '../ports/provider.ts'
+import { createMemoryKeeper } from '../providers/oauth/kept.ts'
+import { createOauthProvider } from '../providers/oauth/provider.ts'
+import { createOauthWire } from '../providers/oauth/wire.ts'
 import { createHandedLogins } from '../providers/postgres/logins.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
 import { createWire } from '../providers/postgres/wire.ts'
 import { createRegistry } from '../providers/registry.ts'
+import { createServiceAccountTokenProvider } from '../providers/service-account-token/provider.ts'
 import { createVaultProvider } from '../providers/vault/provider.ts'
 import { createWire as createVaultWire } from '../providers/vault/wire.ts'
 import { createWebhookProvider } from '../providers/webhook/provider.ts'
 import { createWebhookWire } from '../providers/webhook/wire.ts'
+import { createAnchoredTokens } from '../runtime/anchored.ts'
 import { createReadHanded } from '../runtime/handed.ts'
 import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
 import { createKeyStore, createLoginReader, names } from '../runtime/storage.ts'
@@ -35,7 +40,11 @@ export interface Providers {
 export async function buildProviders(
   { namespace, serviceAccount, clusterNetworks, namespaceProviders }: Settings,
   client: KubeClient,
-  { jwt, logins }: { readonly jwt: Provider<never>; readonly logins: Logins },
+  {
+    jwt,
+    logins,
+    clientAssertions: assertions,
+  }: { readonly jwt: Provider<never>; readonly logins: Logins; readonly clientAssertions: ClientAssertions },
   seal: Seal,
   prefix: string,
 ): Promise<Providers> {
@@ -45,6 +54,9 @@ export async function buildProviders(
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
+  const serviceAccountToken = createServiceAccountTokenProvider({ tokens: createAnchoredTokens(client), clock, prefix, namespace })
+  const keeper = createMemoryKeeper()
+  const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, keeper, prefix })
   // apart from the cluster's: connections, guards and what is remembered of servers are never shared between the two
   const guard = createNamespaceGuard(clusterNetworks, namespaceProviders.addresses)
   const namespaceSql = createWire([], guard)
@@ -59,7 +71,7 @@ export async function buildProviders(
       prefix,
     }),
   }
-  const registry = createRegistry([jwt, postgres, webhook, vault])
+  const registry = createRegistry([jwt, oauth, postgres, serviceAccountToken, vault, webhook])
   // only what uses no identity of the cluster
   const namespaceRegistry = createRegistry([local.postgres])
   return {

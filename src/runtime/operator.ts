@@ -36,7 +36,7 @@ import { createHealth } from './ledger/health.ts'
 import { createLedger, type Ledger } from './ledger/ledger.ts'
 import type { ProviderObject } from './objects/kinds.ts'
 import { showPlaces } from './places.ts'
-import { createPolicies, type PolicyKind, policyKindOf } from './policies.ts'
+import { createPolicies, policyKindsOf } from './policies.ts'
 import { problemsOf } from './problems.ts'
 import { createProviderChecks } from './providers.ts'
 import { createReconcile } from './reconcile.ts'
@@ -134,10 +134,7 @@ export function createOperator(deps: OperatorDeps): Operator {
   })
   const changed = (): void => triggers.everything('end')
   const drain = createDrain({ ...deps, watching, departed, leads, changed, namespace, replica: deps.election.identity })
-  const policyKinds: readonly PolicyKind[] = [
-    policyKindOf('Cluster', watching.clusterPolicies),
-    policyKindOf('Namespace', watching.namespacePolicies),
-  ]
+  const policyKinds = policyKindsOf(watching)
   const policies = createPolicies({ engine, kinds: policyKinds, writes, leads: () => elector.isLeader(), clock, log })
   const providers = createProviderChecks({
     store: views.providers,
@@ -307,9 +304,12 @@ export function createOperator(deps: OperatorDeps): Operator {
       clearInterval(retiring)
       drain.stop()
       takeover.lost()
-      await Promise.all([queue.shutdown('drop'), chores.stop(), ledger.stop()])
+      // what waits for a source that does not answer must not keep a successor waiting: it writes nothing any more
+      const outside = Promise.all([chores.stop(), ledger.stop()])
+      await queue.shutdown('drop')
       deadlines.stop()
       await elector.stop()
+      await outside
       await watching.stop()
     },
     problems: () => problemsOf(watching, engine),

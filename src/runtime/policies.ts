@@ -12,7 +12,7 @@ import type { Log } from '../ports/log.ts'
 import { type Fields, list, record } from './objects/fields.ts'
 import type { PolicyObject } from './objects/kinds.ts'
 import { mergePatch } from './objects/merge.ts'
-import type { Watched } from './watching.ts'
+import type { Watched, Watching } from './watching.ts'
 
 export interface PolicyKind {
   readonly scope: 'Cluster' | 'Namespace'
@@ -115,6 +115,12 @@ export function createPolicies(deps: PoliciesDeps): Policies {
 const standing = (held: boolean): string =>
   held ? 'the last valid version stays in force' : 'it never had a valid version, so everything in its scope is denied until it does'
 
-export function policyKindOf(scope: PolicyKind['scope'], watched: Watched<PolicyObject>): PolicyKind {
-  return { scope, resource: watched.resource, store: watched.store, absorb: (object) => void watched.reflector.absorb(object) }
+export function policyKindsOf(watching: Pick<Watching, 'clusterPolicies' | 'namespacePolicies'>): readonly PolicyKind[] {
+  const kind = (scope: PolicyKind['scope'], { resource, store, reflector }: Watched<PolicyObject>): PolicyKind => ({
+    scope,
+    resource,
+    store,
+    absorb: (object) => void reflector.absorb(object),
+  })
+  return [kind('Cluster', watching.clusterPolicies), kind('Namespace', watching.namespacePolicies)]
 }

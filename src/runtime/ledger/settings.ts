@@ -36,8 +36,11 @@ export interface KeptSettings {
 }
 
 /** Does something under the first settings that it succeeds with; else answers the last failure. */
-export async function underSettings<T>(ways: Ways, work: (params: Fields) => Promise<Result<T, Failure>>): Promise<Result<T, Failure>> {
-  let last: Result<T, Failure> = fail({ reason: 'RevocationUnconfirmed', message: 'the settings of its provider are not known' })
+export async function underSettings<T, F extends Failure = Failure>(
+  ways: Ways,
+  work: (params: Fields) => Promise<Result<T, F>>,
+): Promise<Result<T, F | Failure>> {
+  let last: Result<T, F | Failure> = fail({ reason: 'RevocationUnconfirmed', message: 'the settings of its provider are not known' })
   for (const way of ways) {
     const params = await way()
     last = params.ok ? await work(params.value) : params
