@@ -7,6 +7,8 @@ import type { KubeClient } from '../kube/client.ts'
 import { createHttp } from '../outbound/http.ts'
 import type { Logins } from '../ports/login.ts'
 import type { Provider } from '../ports/provider.ts'
+import { createAwsProvider } from '../providers/aws/provider.ts'
+import { createStsWire } from '../providers/aws/wire.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
 import { createWire } from '../providers/postgres/wire.ts'
 import { createRegistry, type Registry } from '../providers/registry.ts'
@@ -37,8 +39,9 @@ export async function buildProviders(
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
+  const aws = createAwsProvider({ wire: createStsWire(http), clock, logins, prefix })
   return {
-    registry: createRegistry([jwt, postgres, webhook, vault]),
+    registry: createRegistry([jwt, postgres, webhook, vault, aws]),
     async close() {
       http.close()
       await sql.close()

@@ -201,6 +201,8 @@ export interface LeaseFacts {
   /** it was killed at its source, and can never come to be */
   readonly dead?: boolean
   readonly attempt?: number
+  /** open, and all that is left to do for it is to wait: it dies by itself at a time that its message says */
+  readonly expiring?: boolean
   /** why it is not dead */
   readonly message: string | undefined
 }

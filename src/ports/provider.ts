@@ -109,6 +109,12 @@ export interface Outside<Params> {
   list(params: Params, prefix: string): Promise<Result<readonly string[] | undefined, Failure>>
 }
 
+/** Why something is not known to be dead. */
+export interface Unrevoked extends Failure {
+  /** nobody can end it sooner: it dies by itself, at this time at the latest, and is not tried before. For class `ExpireOnly` alone. */
+  readonly until?: Instant
+}
+
 /** `Params` is the provider's typed block of the custom resource. Every method may be called again with the same input. */
 export interface Provider<Params> {
   readonly type: string
@@ -127,5 +133,5 @@ export interface Provider<Params> {
   /** Makes the successor of a live credential under the same reservation. */
   renew(params: Params, order: Order, reservation: Reservation): Promise<Result<Issued, Failure>>
   /** Kills what was issued under a reservation. Idempotent; `ok` means that the class's promise holds from now on. */
-  revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Failure>>
+  revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Unrevoked>>
 }

@@ -26,6 +26,7 @@ const names: Readonly<Record<string, string>> = {
   'ClusterCredentialProviderSpec.jwt': 'JwtProviderSpec',
   'ClusterCredentialProviderSpec.postgres': 'PostgresProviderSpec',
   'ClusterCredentialProviderSpec.webhook': 'WebhookProviderSpec',
+  'ClusterCredentialProviderSpec.aws': 'AwsProviderSpec',
   'ClusterCredentialProviderSpec.vault': 'VaultProviderSpec',
   'ClusterCredentialProviderStatus.revocation': 'RevocationPromise',
   'NamespaceSelector.matchExpressions': 'NamespaceRequirement',

@@ -46,7 +46,7 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
     requestedBy: tasks.get(task.key)?.spec.requestedBy?.username,
   })
 
-  function closed(lease: Lease, reason: 'AllRevoked' | 'ValueRemains' | 'Irrevocable', message: string): void {
+  function closed(lease: Lease, reason: 'AllRevoked' | 'ExpiresAt' | 'ValueRemains' | 'Irrevocable', message: string): void {
     const { handle, credential, provider, attempt, expiresAt } = lease
     doomed.delete(handle)
     warned.delete(handle)
@@ -91,8 +91,24 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
       journal.event({ subject: subjectOf(lease), type: 'Warning', reason, action: 'Revoke', note })
       log.warn('a credential could not be revoked; it is tried again', { handle, provider: provider.name, reason: message })
     },
-    dead(lease, remains) {
-      if (remains) return closed(lease, 'ValueRemains', valueRemains)
+    expiring(lease, message) {
+      const { credential, provider, attempt } = lease
+      // who waits for its end is not kept waiting
+      wake(lease.handle)
+      journal.audit({
+        kind: 'revocation',
+        subject: subjectOf(lease),
+        credential,
+        provider: provider.name,
+        reason: 'ExpiresAt',
+        message,
+        attempt,
+      })
+    },
+    dead(lease, ending) {
+      if (ending === 'remains') return closed(lease, 'ValueRemains', valueRemains)
+      // the time after the end of its task was no revocation's
+      if (ending === 'expired') return closed(lease, 'ExpiresAt', 'it has died by itself')
       const task = tasks.get(lease.task.key)
       const ended = task?.uid === lease.task.uid ? task.record.completedAt : undefined
       const took = ended === undefined ? clock.monotonic() - (doomed.get(lease.handle) ?? clock.monotonic()) : clock.now() - ended

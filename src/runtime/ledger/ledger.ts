@@ -1,7 +1,7 @@
 // The ledger of what exists outside the cluster: rows written before anything is made, and worked off until all of it is dead. Its queues,
 // workers and backoff are its own, so that neither issuing nor another provider's outage delays a revocation.
 
-import { isOpen, type Lease } from '../../core/lease.ts'
+import { isExpiring, isOpen, type Lease } from '../../core/lease.ts'
 import { splitKey, type TaskKey } from '../../core/names.ts'
 import type { Failure, LeaseFacts, Task } from '../../core/observed.ts'
 import type { KubeClient } from '../../kube/client.ts'
@@ -206,7 +206,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
         if (lease === undefined) return []
         const { handle, credential, attempt, state, message } = lease
         const dead = state === 'Revoked' || state === 'Expired'
-        return [{ handle, credential, attempt, open: isOpen(lease), dead, message }]
+        return [{ handle, credential, attempt, open: isOpen(lease), dead, ...(isExpiring(lease) ? { expiring: true } : {}), message }]
       }),
     async revoke(handle) {
       const lease = leases.get(keyOf(handle))
@@ -220,7 +220,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       const now = leases.get(keyOf(handle))
       if (now === undefined || !isOpen(now)) return undefined
       return {
-        reason: 'RevocationUnconfirmed',
+        reason: isExpiring(now) ? 'ExpiresAt' : 'RevocationUnconfirmed',
         message: `credential \`${now.credential}\`: ${now.message ?? 'it is being revoked at its source'}`,
       }
     },
@@ -245,7 +245,13 @@ export function createLedger(deps: LedgerDeps): Ledger {
           credential: lease.credential,
           provider: lease.provider.name,
           expiresAt: lease.expiresAt,
-          state: !dies ? 'Open' : since !== undefined && now - since <= overdueAfter ? 'Revoking' : 'Overdue',
+          state: !dies
+            ? 'Open'
+            : isExpiring(lease)
+              ? 'Expiring'
+              : since !== undefined && now - since <= overdueAfter
+                ? 'Revoking'
+                : 'Overdue',
         }
       }
     },
