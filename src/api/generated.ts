@@ -622,9 +622,9 @@ export interface ClusterCredentialProvider {
  */
 export interface ClusterCredentialProviderSpec {
   /**
-   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent. `oauth`: access tokens of an OAuth authorization server of your own.
+   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent. `oauth`: access tokens of an OAuth authorization server of your own. `aws`: a session of an AWS role, which nobody can end.
    */
-  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken' | 'oauth'
+  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken' | 'oauth' | 'aws'
   readonly namespaces?: NamespaceSelector
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
@@ -648,6 +648,7 @@ export interface ClusterCredentialProviderSpec {
   readonly vault?: VaultProviderSpec
   readonly serviceAccountToken?: ServiceAccountTokenProviderSpec
   readonly oauth?: OauthProviderSpec
+  readonly aws?: AwsProviderSpec
 }
 /**
  * Selects, by their labels, the namespaces whose tasks may refer to the provider. Unlike elsewhere in Kubernetes, an absent or empty selector selects nobody. Every namespace: `matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]`.
@@ -934,6 +935,56 @@ export interface OauthProviderSpec {
   readonly caBundle?: string
 }
 /**
+ * A role at AWS. Each task gets a session of it, by a login token of its own, with a name, tags and a policy of its own. AWS ends no session: it works to its expiry, so revocation is `ExpireOnly`. For `type` `aws`.
+ */
+export interface AwsProviderSpec {
+  /**
+   * The role, for example `arn:aws:iam::123456789012:role/payroll`. Its trust policy says which tasks are let in.
+   */
+  readonly roleArn: string
+  /**
+   * The region whose STS is asked, for example `eu-central-1`; also what the task is given as its region.
+   */
+  readonly region: string
+  /**
+   * Where STS is, for example an endpoint of a VPC. Without it `https://sts.<region>.amazonaws.com`.
+   */
+  readonly endpoint?: string
+  /**
+   * Certificates (PEM) of the authorities that may vouch for `endpoint`. Without it those that Node.js ships are trusted.
+   */
+  readonly caBundle?: string
+  /**
+   * The audience of the login tokens: a client ID of the OIDC provider at AWS, and what the role's trust policy compares. It belongs to this provider alone, so a second one needs another, for example `sts.amazonaws.com/payroll`.
+   */
+  readonly audience: string
+  /**
+   * Every kind of session that a task may ask for by `scopes`; a credential is one of them.
+   */
+  readonly sessions: readonly AwsProviderSpecSessions[]
+  /**
+   * The longest life of a session, and so the longest that one can work after the end of its task. A task that asks for more is refused. No session lives shorter than 15 minutes; the role's own maximum must allow it.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
+ * One kind of session, which can do what the role can and its policies allow.
+ */
+export interface AwsProviderSpecSessions {
+  /**
+   * What a task names in `scopes`, for example `payroll:read`.
+   */
+  readonly name: string
+  /**
+   * Managed policies of the role's account, or of AWS, that limit the session.
+   */
+  readonly policyArns?: readonly string[]
+  /**
+   * An IAM policy in JSON that limits the session.
+   */
+  readonly policy?: string
+}
+/**
  * What is known about the provider. Only the operator's identity can write it.
  */
 export interface ClusterCredentialProviderStatus {
@@ -1018,7 +1069,7 @@ export interface CredentialLeaseStatus {
    */
   readonly state: 'Intended' | 'Issued' | 'Revoking' | 'Revoked' | 'Expired' | 'Irrevocable'
   /**
-   * What the source itself calls it, where that cannot be told from the handle; written before anything of worth is asked for. It is nothing that anybody could log in with.
+   * What the source itself calls it, where that cannot be told from the handle, or until when it lives, where nobody can end it; written before anything of worth is asked for. It is nothing that anybody could log in with.
    */
   readonly reference?: string
   /**

@@ -7,6 +7,8 @@ import type { KubeClient } from '../kube/client.ts'
 import { createHttp } from '../outbound/http.ts'
 import type { ClientAssertions, Logins } from '../ports/login.ts'
 import type { Provider } from '../ports/provider.ts'
+import { createAwsProvider } from '../providers/aws/provider.ts'
+import { createStsWire } from '../providers/aws/wire.ts'
 import { createMemoryKeeper } from '../providers/oauth/kept.ts'
 import { createOauthProvider } from '../providers/oauth/provider.ts'
 import { createOauthWire } from '../providers/oauth/wire.ts'
@@ -46,11 +48,12 @@ export async function buildProviders(
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
+  const aws = createAwsProvider({ wire: createStsWire(http), clock, logins, prefix })
   const serviceAccountToken = createServiceAccountTokenProvider({ tokens: createAnchoredTokens(client), clock, prefix, namespace })
   const keeper = createMemoryKeeper()
   const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, keeper, prefix })
   return {
-    registry: createRegistry([jwt, oauth, postgres, serviceAccountToken, vault, webhook]),
+    registry: createRegistry([aws, jwt, oauth, postgres, serviceAccountToken, vault, webhook]),
     async close() {
       http.close()
       await sql.close()

@@ -95,12 +95,6 @@ export interface Reservation {
   readonly kept?: Kept
 }
 
-/** Why what was issued may work yet. */
-export interface Unrevoked extends Failure {
-  /** everything was done that kills it, and it is refused everywhere after that long: no failure, and asked about again then */
-  readonly deadIn?: Duration
-}
-
 /** Fields of one credential. The single-value field is called `token` in `primary`. */
 export interface Issued {
   /** field name to bytes; exactly one field means the Secret's key is the credential's own name */
@@ -152,6 +146,12 @@ export interface Inspection<Params> {
    * a standby, or shows an error proves nothing. Asked from time to time, of what should be alive; never while anything waits for it.
    */
   look(params: Params, leases: readonly Lease[]): Promise<readonly Sight[]>
+}
+
+/** Why something is not known to be dead. */
+export interface Unrevoked extends Failure {
+  /** all was done that can be, and it is refused from this time on at the latest: no failure of its source, and not tried before then */
+  readonly until?: Instant
 }
 
 /** `Params` is the provider's typed block of the custom resource. Every method may be called again with the same input. */

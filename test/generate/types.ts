@@ -28,6 +28,7 @@ const names: Readonly<Record<string, string>> = {
   'ClusterCredentialProviderSpec.postgres': 'PostgresProviderSpec',
   'ClusterCredentialProviderSpec.webhook': 'WebhookProviderSpec',
   'ClusterCredentialProviderSpec.serviceAccountToken': 'ServiceAccountTokenProviderSpec',
+  'ClusterCredentialProviderSpec.aws': 'AwsProviderSpec',
   'ClusterCredentialProviderSpec.vault': 'VaultProviderSpec',
   'ClusterCredentialProviderStatus.revocation': 'RevocationPromise',
   'NamespaceSelector.matchExpressions': 'NamespaceRequirement',

@@ -3,7 +3,7 @@
 
 import { isHandleOf } from '../../core/lease.ts'
 import { splitKey } from '../../core/names.ts'
-import { type Duration, earliest, milliseconds, plus, seconds, toSeconds, wholeSecond } from '../../lib/instant.ts'
+import { type Duration, earliest, type Instant, milliseconds, plus, seconds, toSeconds, wholeSecond } from '../../lib/instant.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Anchor, AnchoredTokens } from '../../ports/anchored.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -34,8 +34,6 @@ export interface ServiceAccountTokenDependencies {
 }
 
 const patience = milliseconds(5_000)
-/** How often it is looked whether a finalizer has let go of an anchor. */
-const lookAgain = seconds(5)
 
 /** An anchor as it was last seen by this process, and since when, by the monotonic clock. */
 interface Ending {
@@ -115,8 +113,8 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
   async function revoke(params: ServiceAccountTokenParams | undefined, { lease }: Reservation): Promise<Result<undefined, Unrevoked>> {
     if (lease === undefined) return ok(undefined)
     const { handle, reference, namespace } = lease
-    const unconfirmed = (message: string, deadIn?: Duration): Result<never, Unrevoked> =>
-      fail({ reason: 'RevocationUnconfirmed', message, ...(deadIn === undefined ? {} : { deadIn }) })
+    const unconfirmed = (message: string, until?: Instant): Result<never, Unrevoked> =>
+      fail({ reason: 'RevocationUnconfirmed', message, ...(until === undefined ? {} : { until }) })
     if (params === undefined) return unconfirmed('the settings of its provider are not known')
     if (!ours(handle)) return unconfirmed('its row in the ledger has no handle of this installation')
     if (reference === undefined) {
@@ -136,12 +134,11 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
       endings.delete(handle)
       return ok(undefined)
     }
-    return removed.value === 'gone'
-      ? unconfirmed(`${where} is deleted; the API server may remember its token for ten seconds more`, milliseconds(left))
-      : unconfirmed(
-          `${where} is deleted and held by somebody\u2019s finalizer; its token is refused at the latest 70 seconds after`,
-          milliseconds(Math.min(left, lookAgain)),
-        )
+    const what =
+      removed.value === 'gone'
+        ? 'is deleted; the API server may remember its token for ten seconds more'
+        : 'is deleted and held by somebody\u2019s finalizer; its token is refused at the latest 70 seconds after'
+    return unconfirmed(`${where} ${what}`, plus(clock.now(), milliseconds(left)))
   }
 
   /** How an ending goes on. What is dead after it was held that long stays dead when it goes. */

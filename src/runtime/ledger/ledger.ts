@@ -1,7 +1,7 @@
 // The ledger of what exists outside the cluster: rows written before anything is made, and worked off until all of it is dead. Its queues,
 // workers and backoff are its own, so that neither issuing nor another provider's outage delays a revocation.
 
-import { isOpen, type Lease } from '../../core/lease.ts'
+import { isExpiring, isOpen, type Lease } from '../../core/lease.ts'
 import { splitKey, type TaskKey } from '../../core/names.ts'
 import type { Failure, LeaseFacts, Task } from '../../core/observed.ts'
 import type { KubeClient } from '../../kube/client.ts'
@@ -226,7 +226,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
         const object = deps.providers.get(lease.provider.name)
         const after = object?.uid === lease.provider.uid ? object.onExternalRevocation : 'Fail'
         const foundDead = lease.foundDeadAt === undefined ? undefined : { at: lease.foundDeadAt, after }
-        return [{ handle, credential, attempt, open: isOpen(lease), dead, foundDead, message }]
+        const expiring = isExpiring(lease) ? { expiring: true } : {}
+        return [{ handle, credential, attempt, open: isOpen(lease), dead, ...expiring, foundDead, message }]
       }),
     async revoke(handle) {
       const lease = leases.get(keyOf(handle))
@@ -240,7 +241,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       const now = leases.get(keyOf(handle))
       if (now === undefined || !isOpen(now)) return undefined
       return {
-        reason: 'RevocationUnconfirmed',
+        reason: isExpiring(now) ? 'ExpiresAt' : 'RevocationUnconfirmed',
         message: `credential \`${now.credential}\`: ${now.message ?? 'it is being revoked at its source'}`,
       }
     },
@@ -265,7 +266,13 @@ export function createLedger(deps: LedgerDeps): Ledger {
           credential: lease.credential,
           provider: lease.provider.name,
           expiresAt: lease.expiresAt,
-          state: !dies ? 'Open' : since !== undefined && now - since <= overdueAfter ? 'Revoking' : 'Overdue',
+          state: !dies
+            ? 'Open'
+            : isExpiring(lease)
+              ? 'Expiring'
+              : since !== undefined && now - since <= overdueAfter
+                ? 'Revoking'
+                : 'Overdue',
         }
       }
     },
