@@ -80,7 +80,12 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     const made = noted.ok ? await request(params, order, anchor.value) : noted
     if (made.ok) return made
     // repeated by whoever works off the row, where it is not heard; a renewal that failed leaves what it should follow as it is
-    if (first) await tokens.remove(anchor.value, patience)
+    if (first) {
+      const removed = await tokens.remove(anchor.value, patience)
+      // nobody was given the token, so nobody can show it to an API server that remembers it
+      if (removed.ok && removed.value === 'gone')
+        endings.set(lease.handle, { state: 'gone', since: milliseconds(clock.monotonic() - remembered) })
+    }
     return typeof made.failure === 'string' ? failed(made.failure) : fail(made.failure)
   }
 

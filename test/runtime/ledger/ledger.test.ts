@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { asUid } from '../../../src/core/names.ts'
 import { emptyRecord } from '../../../src/core/observed.ts'
-import { ok } from '../../../src/lib/result.ts'
+import { milliseconds } from '../../../src/lib/instant.ts'
+import { fail, ok } from '../../../src/lib/result.ts'
 import { eventually } from '../../support/cluster.ts'
 import { makeCredentialRecord, makeTask, time } from '../../support/make.ts'
 import { failed, handle, makeLedger, namespace, order, prefix, providerObject } from './make.ts'
 
+const remembered = { reason: 'RevocationUnconfirmed', message: 'it is remembered' } as const
 type World = ReturnType<typeof makeLedger>
 const worlds: World[] = []
 afterEach(async () => {
@@ -137,6 +139,23 @@ describe('a row', () => {
     w.source.revoke = async () => ok(undefined)
     w.ledger.provider('corp')
     await eventually(() => expect(w.state(name)).toBe('Revoked'), { timeoutMs: 300 })
+  })
+
+  test('that was killed and is remembered for a while is no failure: it says so, and is asked about again after that long', async () => {
+    const w = world()
+    const name = await issued(w)
+    let left = 300
+    w.source.revoke = async () => (left > 0 ? fail({ ...remembered, deadIn: milliseconds(left) }) : ok(undefined))
+    expect(await w.ledger.revoke(name)).toEqual({ reason: 'RevocationUnconfirmed', message: 'credential `db`: it is remembered' })
+    expect([w.state(name), w.message(name)]).toEqual(['Revoking', 'it is remembered'])
+    left = 0
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(w.state(name)).toBe('Revoking')
+    w.clock.mono += 300
+    await eventually(() => expect(w.state(name)).toBe('Revoked'))
+    expect([w.events, w.checked]).toEqual([[], []])
+    // once, once more for the row that it wrote itself, and when the time had come
+    expect(w.calls.filter((c) => c === `revoke ${name}`).length).toBeLessThanOrEqual(3)
   })
 
   test('is revoked when its record does not hold it any more, whoever told so', async () => {

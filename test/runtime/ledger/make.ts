@@ -10,7 +10,7 @@ import { createStore } from '../../../src/kube/store.ts'
 import { at, type Duration, milliseconds, seconds } from '../../../src/lib/instant.ts'
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
 import type { AuditEntry, EventNote } from '../../../src/ports/journal.ts'
-import type { Provider } from '../../../src/ports/provider.ts'
+import type { Provider, Unrevoked } from '../../../src/ports/provider.ts'
 import { noTracer } from '../../../src/ports/tracer.ts'
 import { createHealth } from '../../../src/runtime/ledger/health.ts'
 import { createLedger, type Ledger } from '../../../src/runtime/ledger/ledger.ts'
@@ -53,7 +53,7 @@ export function makeLedger(
   const calls: string[] = []
   const live: { task: Presence } = { task: { state: 'unknown' } }
   const source = {
-    revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Failure>> => ok(undefined),
+    revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Unrevoked>> => ok(undefined),
     clean: async (_handle: string): Promise<Result<undefined, Failure>> => ok(undefined),
     list: [] as string[],
     bound: seconds(5),
