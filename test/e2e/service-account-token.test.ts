@@ -2,6 +2,7 @@
 // without what a namespace has to give, and after the operator was killed at each of its calls.
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { createLocalJWKSet, jwtVerify } from 'jose'
 import { eventually } from '../support/cluster.ts'
 import { type OperatorOptions, type RunningOperator, startOperator } from '../support/operator.ts'
 import { putBack } from './admission/fixture.ts'
@@ -105,6 +106,8 @@ test('however a task ends, its token is refused within ten seconds, and not call
       const task = await tokened.task(undefined, spec)
       const token = await scenario.active(task)
       const [row] = await tokened.rows(task)
+      // remembered from now on
+      expect((await tokened.review(token, tokened.audience)).authenticated).toBe(true)
       await ending(task)
       const ms = await tokened.refusedAfter(token, task, 40_000)
       await eventually(async () => expect(await tokened.rows(task)).toMatchObject([{ state: 'Revoked' }]), { timeoutMs: 40_000 })
@@ -117,9 +120,11 @@ test('however a task ends, its token is refused within ten seconds, and not call
 
 /** Two credentials have an anchor each; resumed, the task has others. */
 async function suspended(): Promise<string> {
+  const { kube } = scenario
   const [one, two] = ['api', 'two'].map((name) => ({ ...tokened.credential, name }))
   const task = await tokened.task('twice', { credentials: [one, two] })
   const first = await scenario.active(task)
+  expect((await tokened.review(first, tokened.audience)).authenticated).toBe(true)
   const handles = async () => (await tokened.rows(task)).filter(({ state }) => state === 'Issued').map(({ handle }) => handle)
   const before = await eventually(async () => {
     expect(await handles()).toHaveLength(2)
@@ -127,6 +132,11 @@ async function suspended(): Promise<string> {
   })
   await scenario.patch('agenttasks', task, { spec: { suspend: true } })
   const ms = await tokened.refusedAfter(first, task, 40_000)
+  // whoever checks the signature alone goes on: that is why `verification: Keys` is no more than `Checked`
+  const keys = createLocalJWKSet(await kube.must('GET', '/openid/v1/jwks'))
+  expect((await jwtVerify(first, keys, { audience: tokened.audience })).payload.sub).toBe(
+    `system:serviceaccount:${scenario.namespace}:clerk`,
+  )
   await scenario.patch('agenttasks', task, { spec: { suspend: false } })
   const second = await eventually(() => scenario.active(task), { timeoutMs: 40_000 })
   expect((await tokened.review(second, tokened.audience)).authenticated).toBe(true)

@@ -36,6 +36,7 @@ export interface ServiceAccountTokenDependencies {
 const patience = milliseconds(5_000)
 /** How often it is looked whether a finalizer has let go of an anchor. */
 const lookAgain = seconds(5)
+const kept = seconds(600)
 
 /** An anchor as it was last seen by this process, and since when, by the monotonic clock. */
 interface Ending {
@@ -84,7 +85,7 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
       const removed = await tokens.remove(anchor.value, patience)
       // nobody was given the token, so nobody can show it to an API server that remembers it
       if (removed.ok && removed.value === 'gone')
-        endings.set(lease.handle, { state: 'gone', since: milliseconds(clock.monotonic() - remembered) })
+        remember(lease.handle, { state: 'gone', since: milliseconds(clock.monotonic() - remembered) })
     }
     return typeof made.failure === 'string' ? failed(made.failure) : fail(made.failure)
   }
@@ -137,10 +138,7 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     const { since } = seen(handle, removed.value)
     // gone after it was held: whichever is earlier
     const left = since + (removed.value === 'gone' ? remembered : heldFor) - clock.monotonic()
-    if (left <= 0) {
-      endings.delete(handle)
-      return ok(undefined)
-    }
+    if (left <= 0) return ok(undefined)
     return removed.value === 'gone'
       ? unconfirmed(`${where} is deleted; the API server may remember its token for ten seconds more`, milliseconds(left))
       : unconfirmed(
@@ -155,7 +153,16 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     if (before?.state === state) return before
     const now = clock.monotonic()
     const since = before === undefined ? now : milliseconds(Math.min(now, before.since + heldFor - remembered))
-    const ending = { state, since }
+    return remember(handle, { state, since })
+  }
+
+  /** Kept after the end, should its row not take the word for it: counted twice, it would take twice as long. */
+  function remember(handle: string, ending: Ending): Ending {
+    for (const [old, { since }] of endings) {
+      if (since > clock.monotonic() - kept) break
+      endings.delete(old)
+    }
+    endings.delete(handle)
     endings.set(handle, ending)
     return ending
   }

@@ -59,6 +59,11 @@ describe('a token that is not what was ordered is given to nobody, and its ancho
     ['bound to nothing', (c) => inside(c, { secret: undefined }), 'not bound to its anchor'],
     ['bound to another anchor', (c) => inside(c, { secret: { name: 'x', uid: 'y' } }), 'not bound to its anchor'],
     [
+      'bound to an anchor of another name',
+      (c) => inside(c, { secret: { ...(c['kubernetes.io'] as { secret: Fields }).secret, name: 'x' } }),
+      'not bound',
+    ],
+    [
       'bound to an anchor of another UID',
       (c) => inside(c, { secret: { ...(c['kubernetes.io'] as { secret: Fields }).secret, uid: 'y' } }),
       'not bound',
@@ -163,6 +168,8 @@ describe('revoked means refused', () => {
     fake.passed += 501
     expect(await provider.revoke(params, { lease })).toEqual(done)
     expect(admitted()).toBe(false)
+    // a row that could not be written asks again, and is not put off again
+    expect(await provider.revoke(params, { lease })).toEqual(done)
     expect(fake.calls.filter((call) => call.startsWith('DELETE'))).toHaveLength(1)
   })
   test('a leader that remembers nothing waits anew', async () => {
