@@ -622,9 +622,9 @@ export interface ClusterCredentialProvider {
  */
 export interface ClusterCredentialProviderSpec {
   /**
-   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `oauth`: access tokens of an OAuth authorization server of your own.
+   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent. `oauth`: access tokens of an OAuth authorization server of your own.
    */
-  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'oauth'
+  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken' | 'oauth'
   readonly namespaces?: NamespaceSelector
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
@@ -638,10 +638,15 @@ export interface ClusterCredentialProviderSpec {
    * DNS names of the hosts where its credentials are meant to be used, for example `payroll-api.corp.example`. Policies read them.
    */
   readonly destinations?: readonly string[]
+  /**
+   * What follows where somebody else ends a credential of a live task at its source, and the source can tell. `Fail`: it was meant; the task is over, and all else that it has dies. `Reissue`: the task is decided afresh and gets new credentials; from the second time on after a wait that doubles each time, up to an hour.
+   */
+  readonly onExternalRevocation: 'Fail' | 'Reissue'
   readonly jwt?: JwtProviderSpec
   readonly postgres?: PostgresProviderSpec
   readonly webhook?: WebhookProviderSpec
   readonly vault?: VaultProviderSpec
+  readonly serviceAccountToken?: ServiceAccountTokenProviderSpec
   readonly oauth?: OauthProviderSpec
 }
 /**
@@ -845,6 +850,27 @@ export interface VaultProviderSpecPaths {
   readonly kind: 'Lease' | 'Static'
 }
 /**
+ * Tokens of Kubernetes for the agent's own ServiceAccount (`TokenRequest`), each bound to an empty Secret with which it dies. Only in namespaces with the label `policy.taskbound.dev/service-account-tokens: allowed` and a Role that lets the operator create `serviceaccounts/token`. For `type` `serviceAccountToken`.
+ */
+export interface ServiceAccountTokenProviderSpec {
+  /**
+   * Every audience that a token of this provider may be for, as exact strings, for example `https://registry.corp.example`. An audience belongs to one provider.
+   */
+  readonly audiences: readonly string[]
+  /**
+   * Whether `audiences` may list those of the API server itself, such as its issuer. Whoever holds a token for one of them can do at the API server what the ServiceAccount can. Otherwise such an audience is refused.
+   */
+  readonly allowApiServerAudience: boolean
+  /**
+   * How whoever is shown the tokens verifies them. `TokenReview`: all of them ask the API server each time; revocation is `Immediate`. `Keys`: some check the signature alone, by the keys that the cluster publishes, and accept a token until it expires; revocation is `Checked`.
+   */
+  readonly verification: 'TokenReview' | 'Keys'
+  /**
+   * The longest life of one token; a task that asks for more is refused. The API server gives none a life below 600 seconds.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
  * An OAuth authorization server, such as Keycloak. The operator is a client there that authenticates by `private_key_jwt` (RFC 7523); its keys are below the issuer's URL at `/client/keys`. For `type` `oauth`.
  */
 export interface OauthProviderSpec {
@@ -1011,6 +1037,10 @@ export interface CredentialLeaseStatus {
    * When the row was closed.
    */
   readonly closeTime?: string
+  /**
+   * When it was found that somebody else had ended it at its source.
+   */
+  readonly foundDeadTime?: string
   /**
    * One word for why it is not closed yet, from the documented set of reasons.
    */

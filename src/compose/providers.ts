@@ -13,10 +13,12 @@ import { createOauthWire } from '../providers/oauth/wire.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
 import { createWire } from '../providers/postgres/wire.ts'
 import { createRegistry, type Registry } from '../providers/registry.ts'
+import { createServiceAccountTokenProvider } from '../providers/service-account-token/provider.ts'
 import { createVaultProvider } from '../providers/vault/provider.ts'
 import { createWire as createVaultWire } from '../providers/vault/wire.ts'
 import { createWebhookProvider } from '../providers/webhook/provider.ts'
 import { createWebhookWire } from '../providers/webhook/wire.ts'
+import { createAnchoredTokens } from '../runtime/anchored.ts'
 import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
 import { createKeyStore, createLoginReader, names } from '../runtime/storage.ts'
 import { must } from './basics.ts'
@@ -44,10 +46,11 @@ export async function buildProviders(
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
+  const serviceAccountToken = createServiceAccountTokenProvider({ tokens: createAnchoredTokens(client), clock, prefix, namespace })
   const keeper = createMemoryKeeper()
   const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, keeper, prefix })
   return {
-    registry: createRegistry([jwt, oauth, postgres, webhook, vault]),
+    registry: createRegistry([jwt, oauth, postgres, serviceAccountToken, vault, webhook]),
     async close() {
       http.close()
       await sql.close()

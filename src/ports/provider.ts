@@ -40,6 +40,8 @@ export interface Lease {
   readonly effectBy: Instant
   /** what `record` noted last, where the source does not call it by its handle */
   readonly reference?: string
+  /** of the task that it was written for */
+  readonly namespace?: string
 }
 
 /**
@@ -48,12 +50,24 @@ export interface Lease {
  */
 export type Note = (reference: string) => Promise<Result<undefined, Failure>>
 
+/**
+ * Keeps, sealed in the ledger, a value without which what was made cannot be ended, until the row is dead. Awaited once the source has
+ * answered, and before anything is delivered: where it fails, what was made is given back at once. It may have been kept all the same.
+ * @param until from then on it has died by itself, and is kept no longer
+ */
+export type Keep = (value: Material, until?: Instant) => Promise<Result<undefined, Failure>>
+
+/** What was kept under the row, oldest first; none where nothing was. A failure: something was, and does not open for this address. */
+export type Kept = () => Promise<Result<readonly Material[], Failure>>
+
 /** All that one issue or renewal may know. Facts of the task, never another task's. */
 export interface Order {
   readonly task: TaskKey
   readonly taskUid: Uid
   readonly agent: string
   readonly serviceAccount: string
+  /** of the ServiceAccount that the task is bound to */
+  readonly serviceAccountUid?: Uid
   readonly action: string
   /** label `policy.taskbound.dev/environment` of the namespace */
   readonly environment: string | undefined
@@ -75,6 +89,16 @@ export interface Reservation {
   readonly lease?: Lease
   /** given with `lease` */
   readonly record?: Note
+  /** given with `lease` to a provider that `keeps`: to `issue` and `renew` */
+  readonly keep?: Keep
+  /** the same, and to `revoke` too */
+  readonly kept?: Kept
+}
+
+/** Why what was issued may work yet. */
+export interface Unrevoked extends Failure {
+  /** everything was done that kills it, and it is refused everywhere after that long: no failure, and asked about again then */
+  readonly deadIn?: Duration
 }
 
 /** Fields of one credential. The single-value field is called `token` in `primary`. */
@@ -99,6 +123,11 @@ export interface Outside<Params> {
    * predecessor lives on to its own expiry, so that no pod is without.
    */
   readonly renewal: 'InPlace' | 'Successor'
+  /** present where the source needs the credential itself, or another value, to end it */
+  readonly keeps?: {
+    /** scheme, host and port that a kept value may be sent to: kept for another one, it does not open */
+    origin(params: Params): string
+  }
   /**
    * Removes what is left of a dead handle, at the source, and so gives its name free. Called after `effectBy` plus `settling`, and refused
    * before `effectBy` by a source that has a clock of its own: ours may have jumped. `ok` means that the source has nothing left of that
@@ -107,6 +136,22 @@ export interface Outside<Params> {
   clean(params: Params, lease: Lease): Promise<Result<undefined, Failure>>
   /** Every handle at the source that begins with `prefix`, dead ones too. `undefined` where a source cannot be asked. */
   list(params: Params, prefix: string): Promise<Result<readonly string[] | undefined, Failure>>
+  /** present where a source can tell */
+  readonly inspection?: Inspection<Params>
+}
+
+/** What a source says of one handle. `Unknown`: it did not answer, or what it answered proves nothing of that very handle. */
+export type Sight = 'Alive' | 'Dead' | 'Unknown'
+
+/** How a source tells that somebody else ended what was made there. */
+export interface Inspection<Params> {
+  /** how many leases are asked about at a time */
+  readonly batch: number
+  /**
+   * One answer for each lease, in their order. `Dead` only where the source itself says so of that very handle: that it does not answer, is
+   * a standby, or shows an error proves nothing. Asked from time to time, of what should be alive; never while anything waits for it.
+   */
+  look(params: Params, leases: readonly Lease[]): Promise<readonly Sight[]>
 }
 
 /** `Params` is the provider's typed block of the custom resource. Every method may be called again with the same input. */
@@ -127,5 +172,5 @@ export interface Provider<Params> {
   /** Makes the successor of a live credential under the same reservation. */
   renew(params: Params, order: Order, reservation: Reservation): Promise<Result<Issued, Failure>>
   /** Kills what was issued under a reservation. Idempotent; `ok` means that the class's promise holds from now on. */
-  revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Failure>>
+  revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Unrevoked>>
 }

@@ -22,6 +22,7 @@ export const names = {
   lists: 'taskbound-status-lists',
   vouched: 'taskbound-requester-check',
   passwordKey: 'taskbound-password-key',
+  sealKeys: 'taskbound-seal-keys',
 } as const
 
 const managed = { 'app.kubernetes.io/managed-by': 'taskbound', 'app.kubernetes.io/part-of': 'taskbound' }

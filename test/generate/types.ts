@@ -27,6 +27,7 @@ const names: Readonly<Record<string, string>> = {
   'ClusterCredentialProviderSpec.oauth': 'OauthProviderSpec',
   'ClusterCredentialProviderSpec.postgres': 'PostgresProviderSpec',
   'ClusterCredentialProviderSpec.webhook': 'WebhookProviderSpec',
+  'ClusterCredentialProviderSpec.serviceAccountToken': 'ServiceAccountTokenProviderSpec',
   'ClusterCredentialProviderSpec.vault': 'VaultProviderSpec',
   'ClusterCredentialProviderStatus.revocation': 'RevocationPromise',
   'NamespaceSelector.matchExpressions': 'NamespaceRequirement',

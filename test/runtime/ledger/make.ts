@@ -1,5 +1,6 @@
 // A ledger with an API server of one collection and a source that a test can look at and break.
 
+import { randomBytes } from 'node:crypto'
 import { handleOf, handlePrefix, type Lease } from '../../../src/core/lease.ts'
 import { asUid } from '../../../src/core/names.ts'
 import type { Failure, Presence, Task } from '../../../src/core/observed.ts'
@@ -8,7 +9,9 @@ import type { KubeObject } from '../../../src/kube/objects.ts'
 import type { Writes } from '../../../src/kube/patch.ts'
 import { createStore } from '../../../src/kube/store.ts'
 import { at, type Duration, milliseconds, seconds } from '../../../src/lib/instant.ts'
+import { Material } from '../../../src/lib/material.ts'
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
+import { createSeal } from '../../../src/lib/seal.ts'
 import type { AuditEntry, EventNote } from '../../../src/ports/journal.ts'
 import type { Provider } from '../../../src/ports/provider.ts'
 import { noTracer } from '../../../src/ports/tracer.ts'
@@ -130,6 +133,7 @@ export function makeLedger(
   })
 
   const checked: string[] = []
+  const lost: string[] = []
   const health = createHealth({ check: (name) => void checked.push(name), changed: (name) => ledger.provider(name) })
   const ledger: Ledger = createLedger({
     tracer: noTracer,
@@ -154,12 +158,13 @@ export function makeLedger(
     writes,
     absorb: see,
     document,
+    seal: createSeal([new Material(randomBytes(32))], randomBytes),
     leads: options.leads ?? (() => true),
     changed: (key) => void changed.push(key),
     clock: { now: () => at(clock.wall), monotonic: () => milliseconds(clock.mono) },
     entropy: { bytes: (n) => new Uint8Array(n), uuid: () => '', unit: () => 0.5 },
     journal: { audit: (entry) => void audit.push(entry), event: (note) => void events.push(note) },
-    meter: { revoked: (_provider: string, _overrun: Duration) => undefined },
+    meter: { revoked: (_provider: string, _overrun: Duration) => undefined, lost: (name) => void lost.push(name) },
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
     serves: options.serves ?? (() => true),
     namespace,
@@ -180,6 +185,7 @@ export function makeLedger(
     events,
     changed,
     checked,
+    lost,
     calls,
     references,
     live,
