@@ -7,7 +7,6 @@ import type { KubeClient } from '../kube/client.ts'
 import { createHttp } from '../outbound/http.ts'
 import type { ClientAssertions, Logins } from '../ports/login.ts'
 import type { Provider } from '../ports/provider.ts'
-import { createMemoryKeeper } from '../providers/oauth/kept.ts'
 import { createOauthProvider } from '../providers/oauth/provider.ts'
 import { createOauthWire } from '../providers/oauth/wire.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
@@ -47,8 +46,7 @@ export async function buildProviders(
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
   const serviceAccountToken = createServiceAccountTokenProvider({ tokens: createAnchoredTokens(client), clock, prefix, namespace })
-  const keeper = createMemoryKeeper()
-  const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, keeper, prefix })
+  const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, prefix })
   return {
     registry: createRegistry([jwt, oauth, postgres, serviceAccountToken, vault, webhook]),
     async close() {

@@ -42,8 +42,7 @@ async function make(folder: string, made: string): Promise<void> {
   say('fetching Keycloak (the server that the tests of the provider `oauth` run against): a minute the first time, then it is kept')
   const unfinished = join(folder, `.unfinished.${process.pid}`)
   try {
-    const markers = `-DmarkersDirectory=${join(unfinished, 'markers')}`
-    await tool('mvn', ['-B', '-q', '-f', pom, 'dependency:unpack', `-DoutputDirectory=${unfinished}`, markers])
+    await tool('mvn', ['-B', '-q', '-f', pom, 'dependency:unpack', `-DoutputDirectory=${unfinished}`])
     const name = (await readdir(unfinished)).find((entry) => entry.startsWith('keycloak-'))
     if (name === undefined) throw new Error('the archive holds no Keycloak')
     const bin = join(unfinished, name, 'bin')
