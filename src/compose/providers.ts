@@ -9,7 +9,6 @@ import type { ClientAssertions, Logins } from '../ports/login.ts'
 import type { Provider } from '../ports/provider.ts'
 import { createAwsProvider } from '../providers/aws/provider.ts'
 import { createStsWire } from '../providers/aws/wire.ts'
-import { createMemoryKeeper } from '../providers/oauth/kept.ts'
 import { createOauthProvider } from '../providers/oauth/provider.ts'
 import { createOauthWire } from '../providers/oauth/wire.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
@@ -50,8 +49,7 @@ export async function buildProviders(
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
   const aws = createAwsProvider({ wire: createStsWire(http), clock, logins, prefix })
   const serviceAccountToken = createServiceAccountTokenProvider({ tokens: createAnchoredTokens(client), clock, prefix, namespace })
-  const keeper = createMemoryKeeper()
-  const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, keeper, prefix })
+  const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, prefix })
   return {
     registry: createRegistry([aws, jwt, oauth, postgres, serviceAccountToken, vault, webhook]),
     async close() {
