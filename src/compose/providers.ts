@@ -7,6 +7,8 @@ import type { KubeClient } from '../kube/client.ts'
 import { createHttp } from '../outbound/http.ts'
 import type { Logins } from '../ports/login.ts'
 import type { Provider } from '../ports/provider.ts'
+import { createGithubAppProvider } from '../providers/githubApp/provider.ts'
+import { createGithubWire } from '../providers/githubApp/wire.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
 import { createWire } from '../providers/postgres/wire.ts'
 import { createRegistry, type Registry } from '../providers/registry.ts'
@@ -15,7 +17,7 @@ import { createWire as createVaultWire } from '../providers/vault/wire.ts'
 import { createWebhookProvider } from '../providers/webhook/provider.ts'
 import { createWebhookWire } from '../providers/webhook/wire.ts'
 import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
-import { createKeyStore, createLoginReader, names } from '../runtime/storage.ts'
+import { createKeyStore, createLoginReader, createSecretReader, names } from '../runtime/storage.ts'
 import { must } from './basics.ts'
 
 export interface Providers {
@@ -34,11 +36,13 @@ export async function buildProviders(
   const [sql, http] = [createWire(clusterNetworks), createHttp(clusterNetworks)]
   const passwords = must(await loadOrCreateDocument(createKeyStore(client, namespace, names.passwordKey), passwordKey(entropy)))
   const readLogin = createLoginReader(client, namespace)
+  const readKey = createSecretReader(client, namespace)
+  const githubApp = createGithubAppProvider({ wire: createGithubWire(http), clock, readKey, prefix })
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
   return {
-    registry: createRegistry([jwt, postgres, webhook, vault]),
+    registry: createRegistry([githubApp, jwt, postgres, webhook, vault]),
     async close() {
       http.close()
       await sql.close()
