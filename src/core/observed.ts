@@ -200,6 +200,9 @@ export type CredentialProviderFacts =
       readonly maxTtl: Duration
     }
 
+/** What follows where somebody else ended a credential at its source: the task is over, or it is issued afresh. */
+export type AfterLoss = 'Fail' | 'Reissue'
+
 /** A row of the ledger, as its task sees it. */
 export interface LeaseFacts {
   readonly handle: string
@@ -209,6 +212,8 @@ export interface LeaseFacts {
   /** it was killed at its source, and can never come to be */
   readonly dead?: boolean
   readonly attempt?: number
+  /** found ended at its source by somebody else: when, and what the provider's object says is to follow */
+  readonly foundDead?: { readonly at: Instant; readonly after: AfterLoss } | undefined
   /** why it is not dead */
   readonly message: string | undefined
 }

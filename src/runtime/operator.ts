@@ -301,9 +301,12 @@ export function createOperator(deps: OperatorDeps): Operator {
       clearInterval(retiring)
       drain.stop()
       takeover.lost()
-      await Promise.all([queue.shutdown('drop'), choreQueue.shutdown('drop'), ledger.stop()])
+      // what waits for a source that does not answer must not keep a successor waiting: it writes nothing any more
+      const outside = Promise.all([choreQueue.shutdown('drop'), ledger.stop()])
+      await queue.shutdown('drop')
       deadlines.stop()
       await elector.stop()
+      await outside
       await watching.stop()
     },
     problems: () => problemsOf(watching, engine),

@@ -12,7 +12,7 @@ import { fail, ok, type Result } from '../../lib/result.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Log } from '../../ports/log.ts'
-import type { Provider } from '../../ports/provider.ts'
+import type { Provider, Unrevoked } from '../../ports/provider.ts'
 import type { Span, Tracer } from '../../ports/tracer.ts'
 import type { Doubt } from '../views.ts'
 import type { Health } from './health.ts'
@@ -63,6 +63,9 @@ export type After =
 
 export type Collect = (handle: string) => Promise<After>
 
+/** Said of what was alive by all that was known, and is not at its source. */
+export const endedBy = ({ credential }: Lease): string => `credential \`${credential}\`: somebody else ended it at its source`
+
 /** Said of a login that is dead, and of what was read by it. */
 export const valueRemains = 'the login is dead; the value that was read existed before and works until it is changed at its source'
 
@@ -97,15 +100,20 @@ export function createCollect(deps: CollectDeps): Collect {
   }
 
   /** Whether what was given with it remains, although all that was made for it is dead. */
-  async function kill(lease: Lease): Promise<Result<boolean, Failure>> {
+  async function kill(lease: Lease): Promise<Result<boolean, Unrevoked>> {
     const provider = deps.findProvider(lease.provider.type)
     if (provider?.outside === undefined)
       return fail({ reason: 'RevocationUnconfirmed', message: `no provider of type \`${lease.provider.type}\` is known to this version` })
     const params = await deps.settings.of(lease.provider)
     if (!params.ok) return params
     const reservation = { lease: placeOf(lease), ...deps.values.given(provider, params.value, lease.handle) }
-    const killed = await deps.health.run(lease.provider, () => provider.revoke(params.value, reservation))
-    return killed.ok ? ok(provider.promises(params.value).bound >= endless) : killed
+    const killed = await deps.health.run<Unrevoked | undefined, Unrevoked>(lease.provider, async () => {
+      const result = await provider.revoke(params.value, reservation)
+      // its source has answered, and all is well
+      return result.ok || result.failure.deadIn === undefined ? result : ok(result.failure)
+    })
+    if (!killed.ok) return killed
+    return killed.value === undefined ? ok(provider.promises(params.value).bound >= endless) : fail(killed.value)
   }
 
   function cleaningDelay({ provider, effectBy }: Lease): Duration {
@@ -119,21 +127,25 @@ export function createCollect(deps: CollectDeps): Collect {
     const attributes = { namespace: task.namespace, task: task.name, taskUid: task.uid, credential, provider: provider.name, attempt }
     const work = async (span: Span) => {
       const result = await kill(lease)
-      if (!result.ok) span.failed(result.failure.reason)
+      if (!result.ok && result.failure.deadIn === undefined) span.failed(result.failure.reason)
       return result
     }
     const killed = await deps.tracer.span('lease.revoke', attributes, work, 'root')
     if (killed.ok) {
       const now = clock.now()
-      const remains = killed.value ? ({ reason: 'ValueRemains', message: valueRemains } as const) : {}
-      if (!(await write(lease, { state: 'Revoked', revokedAt: now, closedAt: now, ...remains }))) return retry
+      if (!(await write(lease, { state: 'Revoked', revokedAt: now, closedAt: now, ...lastWords(lease, killed.value) }))) return retry
       tell.dead(lease, killed.value)
       return { tag: 'clean', delay: cleaningDelay(lease) }
     }
-    const { reason, message } = killed.failure
-    tell.failed(lease, killed.failure)
+    const { reason, message, deadIn } = killed.failure
+    if (deadIn === undefined) tell.failed(lease, killed.failure)
     if (lease.state !== 'Revoking' || lease.message !== message) await write(lease, { state: 'Revoking', reason, message })
-    return retry
+    return deadIn === undefined ? retry : { tag: 'later', delay: deadIn }
+  }
+
+  function lastWords(lease: Lease, remains: boolean): Pick<LeaseStatus, 'reason' | 'message'> {
+    if (lease.foundDeadAt !== undefined) return { reason: 'RevokedExternally', message: endedBy(lease) }
+    return remains ? { reason: 'ValueRemains', message: valueRemains } : {}
   }
 
   /** The row that comes back from it is revoked. */

@@ -24,6 +24,7 @@ import type { Doubt } from '../views.ts'
 import { createCollect } from './collect.ts'
 import { createDying } from './dying.ts'
 import type { Health } from './health.ts'
+import { createInspector } from './inspect.ts'
 import { createFull, createIntend, type Full, type Intend } from './intend.ts'
 import { createKeptValues } from './kept.ts'
 import { createLanes } from './lanes.ts'
@@ -53,7 +54,7 @@ export interface LedgerDeps {
   readonly clock: Clock
   readonly entropy: Entropy
   readonly journal: Journal
-  readonly meter: Pick<Meter, 'revoked'>
+  readonly meter: Pick<Meter, 'revoked' | 'lost'>
   readonly tracer: Pick<Tracer, 'span'>
   readonly log: Log
   /** whether tasks of a namespace are served by this installation */
@@ -87,8 +88,8 @@ export interface Ledger {
   stop(): Promise<void>
 }
 
-/** Workers a provider: as many as a source should be bothered with at a time. */
-const width = 4
+/** Workers a provider: as many as a source should be bothered with at a time. One namespace gets half of them. */
+const width = 8
 /** How long a task's pass waits for a death: most take less, and then one status write says all. */
 const patience = 80
 const overdueAfter = 60_000
@@ -125,6 +126,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
     tell: dying,
   })
 
+  const inspector = createInspector({ ...deps, settings, tell: dying, doomed: (handle) => dying.since(handle) !== undefined })
+
   // keys are `<namespace of the task>/<handle>`: a queue is fair between namespaces
   const workKey = (lease: Lease): string => `${lease.task.namespace}/${lease.handle}`
   const handleIn = (key: string): string => splitKey(key as TaskKey).name
@@ -135,7 +138,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
     if (lease === undefined) return
     const queue = revocations.of(lease.provider.uid)
     const after = await collect(lease.handle)
-    if (after.tag === 'retry') return queue.retry(key)
+    // what failed gives way to what has just ended
+    if (after.tag === 'retry') return queue.retry(key, 'resync')
     queue.forget(key)
     if (after.tag === 'later') queue.addAfter(key, after.delay, 'resync')
     if (after.tag !== 'clean') return
@@ -220,7 +224,10 @@ export function createLedger(deps: LedgerDeps): Ledger {
         if (lease === undefined) return []
         const { handle, credential, attempt, state, message } = lease
         const dead = state === 'Revoked' || state === 'Expired'
-        return [{ handle, credential, attempt, open: isOpen(lease), dead, message }]
+        const object = deps.providers.get(lease.provider.name)
+        const after = object?.uid === lease.provider.uid ? object.onExternalRevocation : 'Fail'
+        const foundDead = lease.foundDeadAt === undefined ? undefined : { at: lease.foundDeadAt, after }
+        return [{ handle, credential, attempt, open: isOpen(lease), dead, foundDead, message }]
       }),
     async revoke(handle) {
       const lease = leases.get(keyOf(handle))
@@ -228,7 +235,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       dying.dying(lease)
       look(lease, 'end')
       const { delayed: _, ...busy } = revocations.of(lease.provider.uid).depth()
-      const crowded = Object.values(busy).reduce((sum, n) => sum + n, 0) > 2 * width
+      const crowded = Object.values(busy).reduce((sum, n) => sum + n, 0) > width
       const troubled = crowded || deps.health.stuck(lease.provider.uid) || dying.failing(lease.provider.name)
       if (!troubled) await dying.end(handle, patience)
       const now = leases.get(keyOf(handle))
@@ -244,7 +251,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
         const lease = leases.get(key)
         if (lease === undefined) continue
         revocations.of(lease.provider.uid).forget(workKey(lease))
-        look(lease, 'end')
+        look(lease, 'new')
       }
     },
     *rows() {
@@ -266,6 +273,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     start() {
       revocations.start(work)
       cleanings.start(clean)
+      inspector.start()
       sweeping = setInterval(() => ledger.sweep(), sweepPeriod)
       sweeping.unref()
     },
@@ -275,6 +283,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     },
     async stop() {
       clearInterval(sweeping)
+      inspector.stop()
       await Promise.all([revocations.stop(), cleanings.stop()])
     },
   }

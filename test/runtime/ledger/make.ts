@@ -175,6 +175,7 @@ export function makeLedger(
   })
 
   const checked: string[] = []
+  const lost: string[] = []
   const health = createHealth({ check: (name) => void checked.push(name), changed: (name) => ledger.provider(name) })
   const ledger: Ledger = createLedger({
     tracer: noTracer,
@@ -209,7 +210,7 @@ export function makeLedger(
     clock: { now: () => at(clock.wall), monotonic: () => milliseconds(clock.mono) },
     entropy: { bytes: (n) => new Uint8Array(n), uuid: () => '', unit: () => 0.5 },
     journal: { audit: (entry) => void audit.push(entry), event: (note) => void events.push(note) },
-    meter: { revoked: (_provider: string, _overrun: Duration) => undefined },
+    meter: { revoked: (_provider: string, _overrun: Duration) => undefined, lost: (name) => void lost.push(name) },
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
     serves: options.serves ?? (() => true),
     namespace,
@@ -230,6 +231,7 @@ export function makeLedger(
     events,
     changed,
     checked,
+    lost,
     calls,
     references,
     provider,
