@@ -279,3 +279,48 @@ describe('is not ready, and says why,', () => {
     expect(fake.requests).toEqual([])
   })
 })
+
+describe('whether somebody ended what a task has', () => {
+  const sight = async (renewed = false) => {
+    const task = await world.issue()
+    if (renewed) {
+      fake.after = (request) => (is(request, renewal) ? { status: 500, body: { errors: [] } } : undefined)
+      expect((await task.renew()).ok).toBe(false)
+      fake.after = undefined
+    }
+    return () => world.provider.outside?.inspection?.look(world.params, [world.noted(task.lease)])
+  }
+
+  test.each<readonly [string, Answer]>([
+    ['a page of a proxy', page],
+    ['a 404 of a proxy', { status: 404, body: '<html>not found</html>' }],
+    ['a 404 without a word', { status: 404, body: { errors: [] } }],
+    ['a refusal', { status: 403, body: { errors: ['permission denied'] } }],
+    ['a sealed server', { status: 503, body: { errors: ['Vault is sealed'] } }],
+    ['a redirect', { status: 307, headers: { location: 'https://other.example/' } }],
+  ])('is not concluded from %s', async (_name, answer) => {
+    const look = await sight()
+    fake.before = ({ path }) => (path.endsWith('lookup-accessor') ? answer : undefined)
+    expect(await look()).toEqual(['Unknown'])
+    fake.before = ({ path }) => (path === 'sys/leases/lookup' ? answer : undefined)
+    expect(await look()).toEqual(['Unknown'])
+    fake.before = undefined
+    expect(await look()).toEqual(['Alive'])
+  })
+
+  test('is not concluded from a renewal that came to nothing and was given back', async () => {
+    const look = await sight(true)
+    expect(fake.alive()).toHaveLength(1)
+    expect(await look()).toEqual(['Alive'])
+    fake.leases.clear()
+    expect(await look()).toEqual(['Dead'])
+  })
+
+  test('is asked of no value that existed before', async () => {
+    const task = await world.issue({ scopes: [paths.value] }, { ...world.params, paths: [{ path: paths.value, kind: 'Static' }] })
+    fake.requests.length = 0
+    const params: VaultParams = { ...world.params, paths: [{ path: paths.value, kind: 'Static' }] }
+    expect(await world.provider.outside?.inspection?.look(params, [world.noted(task.lease)])).toEqual(['Unknown'])
+    expect(fake.requests).toEqual([])
+  })
+})
