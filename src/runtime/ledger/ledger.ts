@@ -27,6 +27,7 @@ import { createInspector } from './inspect.ts'
 import { createFull, createIntend, type Full, type Intend } from './intend.ts'
 import { createLanes } from './lanes.ts'
 import { createNote, type NoteReference } from './note.ts'
+import { createRetire } from './retire.ts'
 import { leasesResource, placeOf } from './rows.ts'
 import { createKeptSettings } from './settings.ts'
 import { createSweep } from './sweep.ts'
@@ -94,6 +95,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const keyOf = (handle: string): string => `${deps.namespace}/${handle}`
   const backoff = { first: milliseconds(500), cap: seconds(60) }
   const revocations = createLanes({ clock, entropy, log, backoff }, width)
+  const retirements = createLanes({ clock, entropy, log, backoff: { first: seconds(5), cap: seconds(300) } }, 1)
   const cleanings = createLanes({ clock, entropy, log, backoff: { first: seconds(5), cap: seconds(300) } }, 1)
 
   const byTask = leases.index((lease) => [lease.task.uid])
@@ -117,7 +119,9 @@ export function createLedger(deps: LedgerDeps): Ledger {
     tell: dying,
   })
 
-  const inspector = createInspector({ ...deps, settings, tell: dying, doomed: (handle) => dying.since(handle) !== undefined })
+  const doomed = (handle: string): boolean => dying.since(handle) !== undefined
+  const inspector = createInspector({ ...deps, settings, tell: dying, doomed })
+  const retire = createRetire({ ...deps, settings, doomed })
 
   // keys are `<namespace of the task>/<handle>`: a queue is fair between namespaces
   const workKey = (lease: Lease): string => `${lease.task.namespace}/${lease.handle}`
@@ -133,6 +137,22 @@ export function createLedger(deps: LedgerDeps): Ledger {
     queue.forget(key)
     if (after.tag === 'later') queue.addAfter(key, after.delay, 'resync')
     if (after.tag === 'clean') cleanings.of(lease.provider.uid).addAfter(key, after.delay)
+  }
+
+  async function retirePredecessors(key: string): Promise<void> {
+    const lease = leases.get(keyOf(handleIn(key)))
+    if (lease === undefined) return
+    const queue = retirements.of(lease.provider.uid)
+    const again = await retire(lease.handle)
+    if (again.tag === 'retry') return queue.retry(key)
+    queue.forget(key)
+    if (again.tag === 'later') queue.addAfter(key, again.delay)
+  }
+
+  /** Where its source replaces what it renews. */
+  function lookForPredecessors(lease: Lease): void {
+    const { retirement } = deps.findProvider(lease.provider.type)?.outside ?? {}
+    if (retirement !== undefined && lease.state === 'Issued') retirements.of(lease.provider.uid).add(workKey(lease))
   }
 
   async function clean(key: string): Promise<void> {
@@ -183,6 +203,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
     // a row that begins says nothing of its task: the pass that wrote it is not over yet
     const told = before !== undefined && (after === undefined || isOpen(before) !== isOpen(after) || before.message !== after.message)
     if (told) deps.changed(lease.task.key)
+    if (after !== undefined && before?.expiresAt !== after.expiresAt) lookForPredecessors(after)
+    if (after === undefined || !isOpen(after)) retire.forget(lease.handle)
     if (after !== undefined && !isOpen(after)) dying.wake(after.handle)
     if (after === undefined && byTask(lease.task.uid).size === 0) seenToGo.delete(lease.task.uid)
   })
@@ -258,18 +280,22 @@ export function createLedger(deps: LedgerDeps): Ledger {
     start() {
       revocations.start(work)
       cleanings.start(clean)
+      retirements.start(retirePredecessors)
       inspector.start()
       sweeping = setInterval(() => ledger.sweep(), sweepPeriod)
       sweeping.unref()
     },
     sweep() {
-      for (const lease of leases.values()) look(lease, 'resync')
+      for (const lease of leases.values()) {
+        look(lease, 'resync')
+        lookForPredecessors(lease)
+      }
       void sweep.all()
     },
     async stop() {
       clearInterval(sweeping)
       inspector.stop()
-      await Promise.all([revocations.stop(), cleanings.stop()])
+      await Promise.all([revocations.stop(), cleanings.stop(), retirements.stop()])
     },
   }
 

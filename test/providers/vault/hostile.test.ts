@@ -324,3 +324,55 @@ describe('whether somebody ended what a task has', () => {
     expect(fake.requests).toEqual([])
   })
 })
+
+describe('what a renewal has replaced', () => {
+  const usernames = () => fake.alive().map((id) => fake.leases.get(id)?.username)
+  const retire = async (task: Awaited<ReturnType<World['issue']>>, attempt: number) => {
+    const retired = await world.provider.outside?.retirement?.retire(world.params, world.noted(task.lease), attempt)
+    if (retired?.ok === true && retired.value !== undefined) world.notes.get(task.lease.handle)?.push(retired.value)
+    return retired?.ok === true ? (retired.value ?? 'nothing') : retired?.failure
+  }
+
+  test('is ended, and what was made by the same renewal or later is not; the row then names what is left', async () => {
+    const task = await world.issue({ attempt: 4 })
+    for (const attempt of [5, 6]) expect((await task.renew({ attempt })).ok).toBe(true)
+    const [, second, third] = usernames()
+    expect(await retire(task, 4)).toBe('nothing')
+    expect(await retire(task, 5)).not.toContain('"attempt":4')
+    expect(usernames()).toEqual([second, third])
+    expect(await retire(task, 5)).toBe('nothing')
+    expect(await retire(task, 7)).toBe('nothing')
+    expect(await task.revoke()).toEqual(done)
+    expect(usernames()).toEqual([])
+  })
+
+  test('of two renewals of one number the last is the one that pods hold', async () => {
+    const task = await world.issue({ attempt: 1 })
+    for (let i = 0; i < 2; i += 1) expect((await task.renew({ attempt: 2 })).ok).toBe(true)
+    const [, , last] = usernames()
+    await retire(task, 2)
+    expect(usernames()).toEqual([last])
+  })
+
+  test('stays in the row while its end is not confirmed', async () => {
+    const task = await world.issue({ attempt: 1 })
+    expect((await task.renew({ attempt: 2 })).ok).toBe(true)
+    fake.engineDown = true
+    expect(await retire(task, 2)).toMatchObject({ reason: 'RevocationUnconfirmed' })
+    expect(world.noted(task.lease).reference).toContain('"attempt":1')
+    fake.engineDown = false
+    fake.before = ({ path }) => (path === 'auth/token/lookup-accessor' ? page : undefined)
+    expect(await retire(task, 2)).toMatchObject({ reason: 'RevocationUnconfirmed' })
+    fake.before = undefined
+    expect(await retire(task, 2)).not.toContain('"attempt":1')
+  })
+
+  test('a row of before this was known has none', async () => {
+    const task = await world.issue()
+    expect((await task.renew()).ok).toBe(true)
+    const plain = (JSON.parse(world.noted(task.lease).reference ?? '') as { attempt?: number }[]).map(({ attempt: _, ...rest }) => rest)
+    world.notes.get(task.lease.handle)?.push(JSON.stringify(plain))
+    expect(await retire(task, 1)).toBe('nothing')
+    expect(usernames()).toHaveLength(2)
+  })
+})
