@@ -56,6 +56,8 @@ export function makeLedger(
     revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Failure>> => ok(undefined),
     clean: async (_handle: string): Promise<Result<undefined, Failure>> => ok(undefined),
     list: [] as string[],
+    /** the attempts before which was ended what a renewal had replaced */
+    retired: [] as number[],
     bound: seconds(5),
   }
 
@@ -112,6 +114,13 @@ export function makeLedger(
         return source.clean(name)
       },
       list: async () => ok(source.list),
+      retirement: {
+        grace: seconds(0),
+        async retire(_params: unknown, _lease: unknown, attempt: number) {
+          source.retired.push(attempt)
+          return ok(undefined)
+        },
+      },
     },
     async revoke(params: unknown, { lease }: { lease?: { handle: string; reference?: string } }) {
       references.push(lease?.reference)
