@@ -40,6 +40,8 @@ export interface Lease {
   readonly effectBy: Instant
   /** what `record` noted last, where the source does not call it by its handle */
   readonly reference?: string
+  /** of the task that it was written for */
+  readonly namespace?: string
 }
 
 /**
@@ -48,12 +50,24 @@ export interface Lease {
  */
 export type Note = (reference: string) => Promise<Result<undefined, Failure>>
 
+/**
+ * Keeps, sealed in the ledger, a value without which what was made cannot be ended, until the row is dead. Awaited once the source has
+ * answered, and before anything is delivered: where it fails, what was made is given back at once. It may have been kept all the same.
+ * @param until from then on it has died by itself, and is kept no longer
+ */
+export type Keep = (value: Material, until?: Instant) => Promise<Result<undefined, Failure>>
+
+/** What was kept under the row, oldest first; none where nothing was. A failure: something was, and does not open for this address. */
+export type Kept = () => Promise<Result<readonly Material[], Failure>>
+
 /** All that one issue or renewal may know. Facts of the task, never another task's. */
 export interface Order {
   readonly task: TaskKey
   readonly taskUid: Uid
   readonly agent: string
   readonly serviceAccount: string
+  /** of the ServiceAccount that the task is bound to */
+  readonly serviceAccountUid?: Uid
   readonly action: string
   /** label `policy.taskbound.dev/environment` of the namespace */
   readonly environment: string | undefined
@@ -75,6 +89,10 @@ export interface Reservation {
   readonly lease?: Lease
   /** given with `lease` */
   readonly record?: Note
+  /** given with `lease` to a provider that `keeps`: to `issue` and `renew` */
+  readonly keep?: Keep
+  /** the same, and to `revoke` too */
+  readonly kept?: Kept
 }
 
 /** Fields of one credential. The single-value field is called `token` in `primary`. */
@@ -99,6 +117,11 @@ export interface Outside<Params> {
    * predecessor lives on for as long as pods may still hold it.
    */
   readonly renewal: 'InPlace' | 'Successor'
+  /** present where the source needs the credential itself, or another value, to end it */
+  readonly keeps?: {
+    /** scheme, host and port that a kept value may be sent to: kept for another one, it does not open */
+    origin(params: Params): string
+  }
   /**
    * Removes what is left of a dead handle, at the source, and so gives its name free. Called after `effectBy` plus `settling`, and refused
    * before `effectBy` by a source that has a clock of its own: ours may have jumped. `ok` means that the source has nothing left of that
@@ -138,6 +161,12 @@ export interface Inspection<Params> {
   look(params: Params, leases: readonly Lease[]): Promise<readonly Sight[]>
 }
 
+/** Why something is not known to be dead. */
+export interface Unrevoked extends Failure {
+  /** all was done that can be, and it is refused from this time on at the latest: no failure of its source, and not tried before then */
+  readonly until?: Instant
+}
+
 /** `Params` is the provider's typed block of the custom resource. Every method may be called again with the same input. */
 export interface Provider<Params> {
   readonly type: string
@@ -156,5 +185,5 @@ export interface Provider<Params> {
   /** Makes the successor of a live credential under the same reservation. */
   renew(params: Params, order: Order, reservation: Reservation): Promise<Result<Issued, Failure>>
   /** Kills what was issued under a reservation. Idempotent; `ok` means that the class's promise holds from now on. */
-  revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Failure>>
+  revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Unrevoked>>
 }

@@ -16,11 +16,13 @@ export const configMaps: Resource = { group: '', version: 'v1', plural: 'configm
 export const names = {
   keys: 'taskbound-issuer-keys',
   loginKeys: 'taskbound-login-keys',
+  clientKeys: 'taskbound-client-keys',
   ca: 'taskbound-issuer-ca',
   caPublished: 'taskbound-issuer-ca-bundle',
   lists: 'taskbound-status-lists',
   vouched: 'taskbound-requester-check',
   passwordKey: 'taskbound-password-key',
+  sealKeys: 'taskbound-seal-keys',
 } as const
 
 const managed = { 'app.kubernetes.io/managed-by': 'taskbound', 'app.kubernetes.io/part-of': 'taskbound' }

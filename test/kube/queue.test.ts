@@ -54,6 +54,27 @@ describe('order', () => {
     expect(await orderOf(queue)).toEqual(['a/2', 'a/1'])
   })
 
+  test('of the workers no namespace gets more than its share, and what it may not have yet is kept for it', async () => {
+    const { queue } = world({ concurrency: 6, reserved: 3, share: { end: 3, ordinary: 2 } })
+    const { work, started, finish } = heldWork()
+    for (const key of ['a/1', 'a/2', 'a/3', 'a/4', 'b/1', 'b/2']) queue.add(key, 'resync')
+    void queue.run(work)
+    await settled()
+    // three that are no ends at a time, two of them of one namespace
+    expect(started).toEqual(['a/1', 'b/1', 'a/2'])
+    for (const key of ['a/5', 'a/6', 'c/1']) queue.add(key, 'end')
+    await settled()
+    expect(started).toEqual(['a/1', 'b/1', 'a/2', 'a/5', 'c/1'])
+    queue.add('b/3', 'end')
+    await settled()
+    expect(started.at(-1)).toBe('b/3')
+    await finish('a/1')
+    expect(started.at(-1)).toBe('a/6')
+    for (let more = 0; more < 12; more += 1) for (const key of [...started]) await finish(key)
+    expect(new Set(started).size).toBe(10)
+    expect(queue.depth()).toMatchObject({ end: 0, new: 0, resync: 0, working: 0 })
+  })
+
   test('namespaces take turns', async () => {
     const { queue } = world()
     for (const key of ['a/1', 'a/2', 'a/3', 'b/1', 'b/2', 'c/1']) queue.add(key)

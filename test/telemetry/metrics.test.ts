@@ -259,7 +259,7 @@ describe('nobody can make series without bound', () => {
     const { metrics, lines } = make()
     const before = (await lines()).length
     metrics.revoked('a"} 1\ntaskbound_leader 7\\', seconds(1))
-    expect((await lines()).length - before).toBe(14)
+    expect((await lines()).length - before).toBe(15)
     expect(await lines()).not.toContain('taskbound_leader 7')
   })
 })

@@ -1,7 +1,7 @@
 // The ledger of what exists outside the cluster: rows written before anything is made, and worked off until all of it is dead. Its queues,
 // workers and backoff are its own, so that neither issuing nor another provider's outage delays a revocation.
 
-import { isOpen, type Lease } from '../../core/lease.ts'
+import { isExpiring, isOpen, type Lease } from '../../core/lease.ts'
 import { splitKey, type TaskKey } from '../../core/names.ts'
 import type { Failure, LeaseFacts, Task } from '../../core/observed.ts'
 import type { KubeClient } from '../../kube/client.ts'
@@ -9,12 +9,13 @@ import { type KubeObject, pathOf } from '../../kube/objects.ts'
 import type { Writes } from '../../kube/patch.ts'
 import type { StoreView } from '../../kube/store.ts'
 import { milliseconds, seconds } from '../../lib/instant.ts'
+import type { Seal } from '../../lib/seal.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
 import type { Journal } from '../../ports/journal.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Meter } from '../../ports/meter.ts'
-import type { Provider } from '../../ports/provider.ts'
+import type { Provider, Reservation } from '../../ports/provider.ts'
 import type { Tracer } from '../../ports/tracer.ts'
 import type { LeaseRow } from '../../telemetry/snapshot.ts'
 import type { ProviderObject } from '../objects/kinds.ts'
@@ -25,6 +26,7 @@ import { createDying } from './dying.ts'
 import type { Health } from './health.ts'
 import { createInspector } from './inspect.ts'
 import { createFull, createIntend, type Full, type Intend } from './intend.ts'
+import { createKeptValues } from './kept.ts'
 import { createLanes } from './lanes.ts'
 import { createNote, type NoteReference } from './note.ts'
 import { createRetire } from './retire.ts'
@@ -45,6 +47,8 @@ export interface LedgerDeps {
   readonly absorb: (object: KubeObject) => void
   /** the document in which one provider's settings are kept */
   readonly document: (name: string) => Document
+  /** for what a source wants to see before it ends something */
+  readonly seal: Seal
   readonly leads: () => boolean
   /** a row of this task changed so that its status says something else */
   readonly changed: (task: TaskKey) => void
@@ -67,6 +71,8 @@ export interface Ledger {
   readonly note: NoteReference
   /** what was noted in a row last */
   noted(handle: string): string | undefined
+  /** what a provider that keeps values is given for a row; nothing to any other */
+  keeping(provider: Provider<unknown>, params: unknown, handle: string): Pick<Reservation, 'keep' | 'kept'>
   /** the rows of a task */
   facts(taskUid: string): readonly LeaseFacts[]
   /**
@@ -83,8 +89,8 @@ export interface Ledger {
   stop(): Promise<void>
 }
 
-/** Workers a provider: as many as a source should be bothered with at a time. */
-const width = 4
+/** Workers a provider: as many as a source should be bothered with at a time. One namespace gets half of them. */
+const width = 8
 /** How long a task's pass waits for a death: most take less, and then one status write says all. */
 const patience = 80
 const overdueAfter = 60_000
@@ -111,10 +117,13 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const intend = createIntend({ ...deps, settings, full })
 
   const dying = createDying(deps)
+  const doomed = (handle: string): boolean => dying.since(handle) !== undefined
+  const values = createKeptValues({ ...deps, doomed })
   const collect = createCollect({
     ...deps,
     settings,
-    doomed: (handle) => dying.since(handle) !== undefined,
+    values,
+    doomed,
     seenToGo: (uid) => seenToGo.has(uid),
     tell: dying,
   })
@@ -133,10 +142,13 @@ export function createLedger(deps: LedgerDeps): Ledger {
     if (lease === undefined) return
     const queue = revocations.of(lease.provider.uid)
     const after = await collect(lease.handle)
-    if (after.tag === 'retry') return queue.retry(key)
+    // what failed gives way to what has just ended
+    if (after.tag === 'retry') return queue.retry(key, 'resync')
     queue.forget(key)
     if (after.tag === 'later') queue.addAfter(key, after.delay, 'resync')
-    if (after.tag === 'clean') cleanings.of(lease.provider.uid).addAfter(key, after.delay)
+    if (after.tag !== 'clean') return
+    cleanings.of(lease.provider.uid).addAfter(key, after.delay)
+    await values.forget(lease)
   }
 
   async function retirePredecessors(key: string): Promise<void> {
@@ -158,10 +170,11 @@ export function createLedger(deps: LedgerDeps): Ledger {
   async function clean(key: string): Promise<void> {
     const lease = leases.get(keyOf(handleIn(key)))
     if (lease === undefined || isOpen(lease) || !deps.leads()) return
+    const queue = cleanings.of(lease.provider.uid)
+    if (!(await values.forgotten(lease))) return queue.retry(key)
     const outside = deps.findProvider(lease.provider.type)?.outside
     const params = await settings.of(lease.provider)
-    if (outside === undefined || !params.ok) return
-    const queue = cleanings.of(lease.provider.uid)
+    if (outside === undefined || !params.ok || lease.state === 'Irrevocable') return queue.forget(key)
     const place = placeOf(lease)
     // found by a sweep: it may have come back to life, with a server that was restored from a backup
     const killed = found.has(lease.handle)
@@ -223,8 +236,9 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const ledger: Ledger = {
     intend,
     full,
-    note: createNote({ ...deps, doomed: (handle) => dying.since(handle) !== undefined }),
+    note: createNote({ ...deps, doomed }),
     noted: (handle) => leases.get(keyOf(handle))?.reference,
+    keeping: values.given,
     facts: (uid) =>
       [...byTask(uid)].flatMap((key): LeaseFacts[] => {
         const lease = leases.get(key)
@@ -234,7 +248,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
         const object = deps.providers.get(lease.provider.name)
         const after = object?.uid === lease.provider.uid ? object.onExternalRevocation : 'Fail'
         const foundDead = lease.foundDeadAt === undefined ? undefined : { at: lease.foundDeadAt, after }
-        return [{ handle, credential, attempt, open: isOpen(lease), dead, foundDead, message }]
+        const expiring = isExpiring(lease) ? { expiring: true } : {}
+        return [{ handle, credential, attempt, open: isOpen(lease), dead, ...expiring, foundDead, message }]
       }),
     async revoke(handle) {
       const lease = leases.get(keyOf(handle))
@@ -242,13 +257,13 @@ export function createLedger(deps: LedgerDeps): Ledger {
       dying.dying(lease)
       look(lease, 'end')
       const { delayed: _, ...busy } = revocations.of(lease.provider.uid).depth()
-      const crowded = Object.values(busy).reduce((sum, n) => sum + n, 0) > 2 * width
+      const crowded = Object.values(busy).reduce((sum, n) => sum + n, 0) > width
       const troubled = crowded || deps.health.stuck(lease.provider.uid) || dying.failing(lease.provider.name)
       if (!troubled) await dying.end(handle, patience)
       const now = leases.get(keyOf(handle))
       if (now === undefined || !isOpen(now)) return undefined
       return {
-        reason: 'RevocationUnconfirmed',
+        reason: isExpiring(now) ? 'ExpiresAt' : 'RevocationUnconfirmed',
         message: `credential \`${now.credential}\`: ${now.message ?? 'it is being revoked at its source'}`,
       }
     },
@@ -258,7 +273,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
         const lease = leases.get(key)
         if (lease === undefined) continue
         revocations.of(lease.provider.uid).forget(workKey(lease))
-        look(lease, 'end')
+        look(lease, 'new')
       }
     },
     *rows() {
@@ -273,7 +288,13 @@ export function createLedger(deps: LedgerDeps): Ledger {
           credential: lease.credential,
           provider: lease.provider.name,
           expiresAt: lease.expiresAt,
-          state: !dies ? 'Open' : since !== undefined && now - since <= overdueAfter ? 'Revoking' : 'Overdue',
+          state: !dies
+            ? 'Open'
+            : isExpiring(lease)
+              ? 'Expiring'
+              : since !== undefined && now - since <= overdueAfter
+                ? 'Revoking'
+                : 'Overdue',
         }
       }
     },

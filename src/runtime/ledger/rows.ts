@@ -51,9 +51,10 @@ export function readLease(object: KubeObject): Lease | undefined {
 }
 
 /** The row as its provider knows it. */
-export const placeOf = ({ handle, effectBy, reference }: Lease): Place => ({
+export const placeOf = ({ handle, effectBy, reference, task }: Lease): Place => ({
   handle,
   effectBy,
+  namespace: task.namespace,
   ...(reference === undefined ? {} : { reference }),
 })
 

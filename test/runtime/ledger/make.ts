@@ -1,5 +1,6 @@
 // A ledger with an API server of one collection and a source that a test can look at and break.
 
+import { randomBytes } from 'node:crypto'
 import { handleOf, handlePrefix, type Lease } from '../../../src/core/lease.ts'
 import { asUid } from '../../../src/core/names.ts'
 import type { Failure, Presence, Task } from '../../../src/core/observed.ts'
@@ -8,9 +9,11 @@ import type { KubeObject } from '../../../src/kube/objects.ts'
 import type { Writes } from '../../../src/kube/patch.ts'
 import { createStore } from '../../../src/kube/store.ts'
 import { at, type Duration, milliseconds, seconds } from '../../../src/lib/instant.ts'
+import { Material } from '../../../src/lib/material.ts'
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
+import { createSeal } from '../../../src/lib/seal.ts'
 import type { AuditEntry, EventNote } from '../../../src/ports/journal.ts'
-import type { Provider } from '../../../src/ports/provider.ts'
+import type { Promises, Provider, Unrevoked } from '../../../src/ports/provider.ts'
 import { noTracer } from '../../../src/ports/tracer.ts'
 import { createHealth } from '../../../src/runtime/ledger/health.ts'
 import { createLedger, type Ledger } from '../../../src/runtime/ledger/ledger.ts'
@@ -47,18 +50,20 @@ export function makeLedger(
   const documents = new Map<string, unknown>()
   /** what each revocation was told that the source calls it */
   const references: (string | undefined)[] = []
+  const overruns: Duration[] = []
   const audit: AuditEntry[] = []
   const events: EventNote[] = []
   const changed: string[] = []
   const calls: string[] = []
   const live: { task: Presence } = { task: { state: 'unknown' } }
   const source = {
-    revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Failure>> => ok(undefined),
+    revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Unrevoked>> => ok(undefined),
     clean: async (_handle: string): Promise<Result<undefined, Failure>> => ok(undefined),
     list: [] as string[],
     /** the attempts before which was ended what a renewal had replaced */
     retired: [] as number[],
     bound: seconds(5),
+    promises: undefined as Pick<Promises, 'revocation' | 'bound'> | undefined,
   }
 
   function see(object: KubeObject): void {
@@ -105,7 +110,7 @@ export function makeLedger(
 
   const provider = {
     type: 'fake',
-    promises: () => ({ revocation: 'Immediate', bound: source.bound }),
+    promises: () => source.promises ?? { revocation: 'Immediate', bound: source.bound },
     outside: {
       settling: seconds(0),
       renewal: 'InPlace',
@@ -164,12 +169,16 @@ export function makeLedger(
     writes,
     absorb: see,
     document,
+    seal: createSeal([new Material(randomBytes(32))], randomBytes),
     leads: options.leads ?? (() => true),
     changed: (key) => void changed.push(key),
     clock: { now: () => at(clock.wall), monotonic: () => milliseconds(clock.mono) },
     entropy: { bytes: (n) => new Uint8Array(n), uuid: () => '', unit: () => 0.5 },
     journal: { audit: (entry) => void audit.push(entry), event: (note) => void events.push(note) },
-    meter: { revoked: (_provider: string, _overrun: Duration) => undefined, lost: (name) => void lost.push(name) },
+    meter: {
+      revoked: (_provider: string, overrun: Duration) => void overruns.push(overrun),
+      lost: (name) => void lost.push(name),
+    },
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
     serves: options.serves ?? (() => true),
     namespace,
@@ -187,6 +196,7 @@ export function makeLedger(
     kept: () => keptTimes,
     rows,
     audit,
+    overruns,
     events,
     changed,
     checked,
