@@ -29,7 +29,7 @@ import { createFull, createIntend, type Full, type Intend } from './intend.ts'
 import { createKeptValues } from './kept.ts'
 import { createLanes } from './lanes.ts'
 import { createNote, type NoteReference } from './note.ts'
-import { createRetire } from './retire.ts'
+import { createRetirements } from './retire.ts'
 import { leasesResource, placeOf } from './rows.ts'
 import { createKeptSettings } from './settings.ts'
 import { createSweep } from './sweep.ts'
@@ -101,7 +101,6 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const keyOf = (handle: string): string => `${deps.namespace}/${handle}`
   const backoff = { first: milliseconds(500), cap: seconds(60) }
   const revocations = createLanes({ clock, entropy, log, backoff }, width)
-  const retirements = createLanes({ clock, entropy, log, backoff: { first: seconds(5), cap: seconds(300) } }, 1)
   const cleanings = createLanes({ clock, entropy, log, backoff: { first: seconds(5), cap: seconds(300) } }, 1)
 
   const byTask = leases.index((lease) => [lease.task.uid])
@@ -128,9 +127,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
     tell: dying,
   })
 
-  const doomed = (handle: string): boolean => dying.since(handle) !== undefined
   const inspector = createInspector({ ...deps, settings, tell: dying, doomed })
-  const retire = createRetire({ ...deps, settings, doomed })
+  const retirements = createRetirements({ ...deps, settings, doomed })
 
   // keys are `<namespace of the task>/<handle>`: a queue is fair between namespaces
   const workKey = (lease: Lease): string => `${lease.task.namespace}/${lease.handle}`
@@ -149,22 +147,6 @@ export function createLedger(deps: LedgerDeps): Ledger {
     if (after.tag !== 'clean') return
     cleanings.of(lease.provider.uid).addAfter(key, after.delay)
     await values.forget(lease)
-  }
-
-  async function retirePredecessors(key: string): Promise<void> {
-    const lease = leases.get(keyOf(handleIn(key)))
-    if (lease === undefined) return
-    const queue = retirements.of(lease.provider.uid)
-    const again = await retire(lease.handle)
-    if (again.tag === 'retry') return queue.retry(key)
-    queue.forget(key)
-    if (again.tag === 'later') queue.addAfter(key, again.delay)
-  }
-
-  /** Where its source replaces what it renews. */
-  function lookForPredecessors(lease: Lease): void {
-    const { retirement } = deps.findProvider(lease.provider.type)?.outside ?? {}
-    if (retirement !== undefined && lease.state === 'Issued') retirements.of(lease.provider.uid).add(workKey(lease))
   }
 
   async function clean(key: string): Promise<void> {
@@ -216,8 +198,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     // a row that begins says nothing of its task: the pass that wrote it is not over yet
     const told = before !== undefined && (after === undefined || isOpen(before) !== isOpen(after) || before.message !== after.message)
     if (told) deps.changed(lease.task.key)
-    if (after !== undefined && before?.expiresAt !== after.expiresAt) lookForPredecessors(after)
-    if (after === undefined || !isOpen(after)) retire.forget(lease.handle)
+    retirements.follow(before, after)
     if (after !== undefined && !isOpen(after)) dying.wake(after.handle)
     if (after === undefined && byTask(lease.task.uid).size === 0) seenToGo.delete(lease.task.uid)
   })
@@ -301,7 +282,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     start() {
       revocations.start(work)
       cleanings.start(clean)
-      retirements.start(retirePredecessors)
+      retirements.start()
       inspector.start()
       sweeping = setInterval(() => ledger.sweep(), sweepPeriod)
       sweeping.unref()
@@ -309,7 +290,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     sweep() {
       for (const lease of leases.values()) {
         look(lease, 'resync')
-        lookForPredecessors(lease)
+        retirements.look(lease)
       }
       void sweep.all()
     },

@@ -1,15 +1,17 @@
 // Ends what a renewal has replaced, once its successor was delivered and no pod holds it any more. Never before: nothing of a running task
 // may be without a credential. Holds up nothing, and what cannot be ended now dies of age.
 
-import { type Lease, mustLive } from '../../core/lease.ts'
+import { isOpen, type Lease, mustLive } from '../../core/lease.ts'
 import type { Failure, Task } from '../../core/observed.ts'
 import type { KubeObject } from '../../kube/objects.ts'
 import type { Writes } from '../../kube/patch.ts'
 import type { StoreView } from '../../kube/store.ts'
-import { type Duration, milliseconds } from '../../lib/instant.ts'
+import { type Duration, milliseconds, seconds } from '../../lib/instant.ts'
 import type { Clock } from '../../ports/clock.ts'
+import type { Entropy } from '../../ports/entropy.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Provider } from '../../ports/provider.ts'
+import { createLanes } from './lanes.ts'
 import { leaseStatus, leasesResource, placeOf } from './rows.ts'
 import type { KeptSettings } from './settings.ts'
 
@@ -74,4 +76,45 @@ export function createRetire(deps: RetireDeps): Retire {
   }
 
   return Object.assign(retire, { forget: (handle: string) => void delivered.delete(handle) })
+}
+
+/** The same for all rows, by queues of their own. */
+export interface Retirements {
+  /** a row as it changes */
+  follow(before: Lease | undefined, after: Lease | undefined): void
+  look(lease: Lease): void
+  start(): void
+  stop(): Promise<void>
+}
+
+export function createRetirements(deps: RetireDeps & { readonly entropy: Entropy; readonly log: Log }): Retirements {
+  const retire = createRetire(deps)
+  const { clock, entropy, log } = deps
+  const lanes = createLanes({ clock, entropy, log, backoff: { first: seconds(5), cap: seconds(300) } }, 1)
+  const keyOf = ({ task, handle }: Lease): string => `${task.namespace}/${handle}`
+
+  async function work(key: string): Promise<void> {
+    const handle = key.slice(key.indexOf('/') + 1)
+    const lease = deps.leases.get(`${deps.namespace}/${handle}`)
+    if (lease === undefined) return
+    const queue = lanes.of(lease.provider.uid)
+    const again = await retire(handle)
+    if (again.tag === 'retry') return queue.retry(key)
+    queue.forget(key)
+    if (again.tag === 'later') queue.addAfter(key, again.delay)
+  }
+
+  const retirements: Retirements = {
+    follow(before, after) {
+      if (after === undefined || !isOpen(after)) retire.forget((after ?? before)?.handle ?? '')
+      else if (before?.expiresAt !== after.expiresAt) retirements.look(after)
+    },
+    look(lease) {
+      const { retirement } = deps.findProvider(lease.provider.type)?.outside ?? {}
+      if (retirement !== undefined && lease.state === 'Issued') lanes.of(lease.provider.uid).add(keyOf(lease))
+    },
+    start: () => lanes.start(work),
+    stop: () => lanes.stop(),
+  }
+  return retirements
 }
