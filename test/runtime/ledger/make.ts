@@ -70,6 +70,8 @@ export function makeLedger(
     revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Unrevoked>> => ok(undefined),
     clean: async (_handle: string): Promise<Result<undefined, Failure>> => ok(undefined),
     list: [] as string[],
+    /** the attempts before which was ended what a renewal had replaced */
+    retired: [] as number[],
     bound: seconds(5),
     promises: undefined as Pick<Promises, 'revocation' | 'bound'> | undefined,
     origin: undefined as string | undefined,
@@ -154,6 +156,13 @@ export function makeLedger(
       get keeps() {
         const { origin } = source
         return origin === undefined ? undefined : { origin: () => origin }
+      },
+      retirement: {
+        grace: seconds(0),
+        async retire(_params: unknown, _lease: unknown, attempt: number) {
+          source.retired.push(attempt)
+          return ok(undefined)
+        },
       },
     },
     async revoke(params: unknown, { lease, kept }: Reservation) {
