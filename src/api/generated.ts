@@ -622,9 +622,9 @@ export interface ClusterCredentialProvider {
  */
 export interface ClusterCredentialProviderSpec {
   /**
-   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there.
+   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent. `oauth`: access tokens of an OAuth authorization server of your own. `aws`: a session of an AWS role, which nobody can end.
    */
-  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault'
+  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken' | 'oauth' | 'aws'
   readonly namespaces?: NamespaceSelector
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
@@ -638,10 +638,17 @@ export interface ClusterCredentialProviderSpec {
    * DNS names of the hosts where its credentials are meant to be used, for example `payroll-api.corp.example`. Policies read them.
    */
   readonly destinations?: readonly string[]
+  /**
+   * What follows where somebody else ends a credential of a live task at its source, and the source can tell. `Fail`: it was meant; the task is over, and all else that it has dies. `Reissue`: the task is decided afresh and gets new credentials; from the second time on after a wait that doubles each time, up to an hour.
+   */
+  readonly onExternalRevocation: 'Fail' | 'Reissue'
   readonly jwt?: JwtProviderSpec
   readonly postgres?: PostgresProviderSpec
   readonly webhook?: WebhookProviderSpec
   readonly vault?: VaultProviderSpec
+  readonly serviceAccountToken?: ServiceAccountTokenProviderSpec
+  readonly oauth?: OauthProviderSpec
+  readonly aws?: AwsProviderSpec
 }
 /**
  * Selects, by their labels, the namespaces whose tasks may refer to the provider. Unlike elsewhere in Kubernetes, an absent or empty selector selects nobody. Every namespace: `matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]`.
@@ -844,6 +851,140 @@ export interface VaultProviderSpecPaths {
   readonly kind: 'Lease' | 'Static'
 }
 /**
+ * Tokens of Kubernetes for the agent's own ServiceAccount (`TokenRequest`), each bound to an empty Secret with which it dies. Only in namespaces with the label `policy.taskbound.dev/service-account-tokens: allowed` and a Role that lets the operator create `serviceaccounts/token`. For `type` `serviceAccountToken`.
+ */
+export interface ServiceAccountTokenProviderSpec {
+  /**
+   * Every audience that a token of this provider may be for, as exact strings, for example `https://registry.corp.example`. An audience belongs to one provider.
+   */
+  readonly audiences: readonly string[]
+  /**
+   * Whether `audiences` may list those of the API server itself, such as its issuer. Whoever holds a token for one of them can do at the API server what the ServiceAccount can. Otherwise such an audience is refused.
+   */
+  readonly allowApiServerAudience: boolean
+  /**
+   * How whoever is shown the tokens verifies them. `TokenReview`: all of them ask the API server each time; revocation is `Immediate`. `Keys`: some check the signature alone, by the keys that the cluster publishes, and accept a token until it expires; revocation is `Checked`.
+   */
+  readonly verification: 'TokenReview' | 'Keys'
+  /**
+   * The longest life of one token; a task that asks for more is refused. The API server gives none a life below 600 seconds.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
+ * An OAuth authorization server, such as Keycloak. The operator is a client there that authenticates by `private_key_jwt` (RFC 7523); its keys are below the issuer's URL at `/client/keys`. For `type` `oauth`.
+ */
+export interface OauthProviderSpec {
+  /**
+   * The server's issuer identifier, to the letter, for example `https://sso.corp.example/realms/agents`. Its endpoints are discovered from it (RFC 8414, OpenID Connect Discovery), unless `tokenEndpoint` is specified.
+   */
+  readonly issuer: string
+  /**
+   * The client that the operator is there. It may do no more than tasks need.
+   */
+  readonly clientId: string
+  /**
+   * What the client's assertions and the logins of tasks are for, as one string. Without it `issuer`, as draft-ietf-oauth-rfc7523bis wants it. No other provider may list it as an audience for tasks.
+   */
+  readonly audience?: string
+  /**
+   * `ClientCredentials` (RFC 6749): the token is the client's own, and the server does not learn which task it is for. `TokenExchange` (RFC 8693): it is for the task, whose login token is shown; the server must trust the issuer of logins.
+   */
+  readonly grant: 'ClientCredentials' | 'TokenExchange'
+  /**
+   * Where tokens are asked for; with it nothing is discovered.
+   */
+  readonly tokenEndpoint?: string
+  /**
+   * Where tokens are revoked (RFC 7009).
+   */
+  readonly revocationEndpoint?: string
+  /**
+   * Where tokens are asked about (RFC 7662); the client must be allowed to ask about its own.
+   */
+  readonly introspectionEndpoint?: string
+  /**
+   * `Checked`: a token is revoked with its task, and counts as dead only once introspection says so; resource servers that ask the server refuse it from then on, others accept it until it expires. `ExpireOnly`: for a server that cannot say whether a token is dead; it is told to revoke where it can be, and the token counts as alive until it has expired.
+   */
+  readonly revocation: 'Checked' | 'ExpireOnly'
+  /**
+   * Every scope that a task may ask for. A token with another one is given back and not delivered.
+   *
+   * Items: A scope (RFC 6749, section 3.3).
+   */
+  readonly scopes: readonly string[]
+  /**
+   * Every audience that a task may ask for, sent as `audience` (RFC 8693). Where anything is listed here or in `resources`, a task must name one, and a token for others is given back and not delivered. Some servers read it only in an exchange.
+   *
+   * Items: An audience.
+   */
+  readonly audiences?: readonly string[]
+  /**
+   * The same, sent as `resource` (RFC 8707): absolute URIs.
+   *
+   * Items: An absolute URI without a fragment.
+   */
+  readonly resources?: readonly string[]
+  /**
+   * How long the server's access tokens live, which it alone decides: what lives longer is revoked at once and not delivered. Tasks name the same in `ttlSeconds`.
+   */
+  readonly maxTTLSeconds: number
+  /**
+   * Certificates (PEM) of the authorities that may vouch for the server. Without it those that Node.js ships are trusted.
+   */
+  readonly caBundle?: string
+}
+/**
+ * A role at AWS. Each task gets a session of it, by a login token of its own, with a name, tags and a policy of its own. AWS ends no session: it works to its expiry, so revocation is `ExpireOnly`. For `type` `aws`.
+ */
+export interface AwsProviderSpec {
+  /**
+   * The role, for example `arn:aws:iam::123456789012:role/payroll`. Its trust policy says which tasks are let in.
+   */
+  readonly roleArn: string
+  /**
+   * The region whose STS is asked, for example `eu-central-1`; also what the task is given as its region.
+   */
+  readonly region: string
+  /**
+   * Where STS is, for example an endpoint of a VPC. Without it `https://sts.<region>.amazonaws.com`.
+   */
+  readonly endpoint?: string
+  /**
+   * Certificates (PEM) of the authorities that may vouch for `endpoint`. Without it those that Node.js ships are trusted.
+   */
+  readonly caBundle?: string
+  /**
+   * The audience of the login tokens: a client ID of the OIDC provider at AWS, and what the role's trust policy compares. It belongs to this provider alone, so a second one needs another, for example `sts.amazonaws.com/payroll`.
+   */
+  readonly audience: string
+  /**
+   * Every kind of session that a task may ask for by `scopes`; a credential is one of them.
+   */
+  readonly sessions: readonly AwsProviderSpecSessions[]
+  /**
+   * The longest life of a session, and so the longest that one can work after the end of its task. A task that asks for more is refused. No session lives shorter than 15 minutes; the role's own maximum must allow it.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
+ * One kind of session, which can do what the role can and its policies allow.
+ */
+export interface AwsProviderSpecSessions {
+  /**
+   * What a task names in `scopes`, for example `payroll:read`.
+   */
+  readonly name: string
+  /**
+   * Managed policies of the role's account, or of AWS, that limit the session.
+   */
+  readonly policyArns?: readonly string[]
+  /**
+   * An IAM policy in JSON that limits the session.
+   */
+  readonly policy?: string
+}
+/**
  * What is known about the provider. Only the operator's identity can write it.
  */
 export interface ClusterCredentialProviderStatus {
@@ -928,7 +1069,7 @@ export interface CredentialLeaseStatus {
    */
   readonly state: 'Intended' | 'Issued' | 'Revoking' | 'Revoked' | 'Expired' | 'Irrevocable'
   /**
-   * What the source itself calls it, where that cannot be told from the handle; written before anything of worth is asked for. It is nothing that anybody could log in with.
+   * What the source itself calls it, where that cannot be told from the handle, or until when it lives, where nobody can end it; written before anything of worth is asked for. It is nothing that anybody could log in with.
    */
   readonly reference?: string
   /**
@@ -947,6 +1088,10 @@ export interface CredentialLeaseStatus {
    * When the row was closed.
    */
   readonly closeTime?: string
+  /**
+   * When it was found that somebody else had ended it at its source.
+   */
+  readonly foundDeadTime?: string
   /**
    * One word for why it is not closed yet, from the documented set of reasons.
    */

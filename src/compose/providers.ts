@@ -5,15 +5,22 @@ import { systemClock as clock, systemEntropy as entropy } from '../config/system
 import { loadOrCreateDocument } from '../issuer/key-store.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { createHttp } from '../outbound/http.ts'
-import type { Logins } from '../ports/login.ts'
+import type { ClientAssertions, Logins } from '../ports/login.ts'
 import type { Provider } from '../ports/provider.ts'
+import { createAwsProvider } from '../providers/aws/provider.ts'
+import { createStsWire } from '../providers/aws/wire.ts'
+import { createMemoryKeeper } from '../providers/oauth/kept.ts'
+import { createOauthProvider } from '../providers/oauth/provider.ts'
+import { createOauthWire } from '../providers/oauth/wire.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
 import { createWire } from '../providers/postgres/wire.ts'
 import { createRegistry, type Registry } from '../providers/registry.ts'
+import { createServiceAccountTokenProvider } from '../providers/service-account-token/provider.ts'
 import { createVaultProvider } from '../providers/vault/provider.ts'
 import { createWire as createVaultWire } from '../providers/vault/wire.ts'
 import { createWebhookProvider } from '../providers/webhook/provider.ts'
 import { createWebhookWire } from '../providers/webhook/wire.ts'
+import { createAnchoredTokens } from '../runtime/anchored.ts'
 import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
 import { createKeyStore, createLoginReader, names } from '../runtime/storage.ts'
 import { must } from './basics.ts'
@@ -28,7 +35,11 @@ export interface Providers {
 export async function buildProviders(
   { namespace, clusterNetworks }: Settings,
   client: KubeClient,
-  { jwt, logins }: { readonly jwt: Provider<never>; readonly logins: Logins },
+  {
+    jwt,
+    logins,
+    clientAssertions: assertions,
+  }: { readonly jwt: Provider<never>; readonly logins: Logins; readonly clientAssertions: ClientAssertions },
   prefix: string,
 ): Promise<Providers> {
   const [sql, http] = [createWire(clusterNetworks), createHttp(clusterNetworks)]
@@ -37,8 +48,12 @@ export async function buildProviders(
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
+  const aws = createAwsProvider({ wire: createStsWire(http), clock, logins, prefix })
+  const serviceAccountToken = createServiceAccountTokenProvider({ tokens: createAnchoredTokens(client), clock, prefix, namespace })
+  const keeper = createMemoryKeeper()
+  const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, keeper, prefix })
   return {
-    registry: createRegistry([jwt, postgres, webhook, vault]),
+    registry: createRegistry([aws, jwt, oauth, postgres, serviceAccountToken, vault, webhook]),
     async close() {
       http.close()
       await sql.close()

@@ -192,6 +192,9 @@ export type CredentialProviderFacts =
       readonly maxTtl: Duration
     }
 
+/** What follows where somebody else ended a credential at its source: the task is over, or it is issued afresh. */
+export type AfterLoss = 'Fail' | 'Reissue'
+
 /** A row of the ledger, as its task sees it. */
 export interface LeaseFacts {
   readonly handle: string
@@ -201,6 +204,10 @@ export interface LeaseFacts {
   /** it was killed at its source, and can never come to be */
   readonly dead?: boolean
   readonly attempt?: number
+  /** found ended at its source by somebody else: when, and what the provider's object says is to follow */
+  readonly foundDead?: { readonly at: Instant; readonly after: AfterLoss } | undefined
+  /** open, and all that is left to do for it is to wait: it dies by itself at a time that its message says */
+  readonly expiring?: boolean
   /** why it is not dead */
   readonly message: string | undefined
 }

@@ -40,6 +40,8 @@ export interface Lease {
   readonly effectBy: Instant
   /** what `record` noted last, where the source does not call it by its handle */
   readonly reference?: string
+  /** of the task that it was written for */
+  readonly namespace?: string
 }
 
 /**
@@ -64,6 +66,8 @@ export interface Order {
   readonly taskUid: Uid
   readonly agent: string
   readonly serviceAccount: string
+  /** of the ServiceAccount that the task is bound to */
+  readonly serviceAccountUid?: Uid
   readonly action: string
   /** label `policy.taskbound.dev/environment` of the namespace */
   readonly environment: string | undefined
@@ -126,6 +130,28 @@ export interface Outside<Params> {
   clean(params: Params, lease: Lease): Promise<Result<undefined, Failure>>
   /** Every handle at the source that begins with `prefix`, dead ones too. `undefined` where a source cannot be asked. */
   list(params: Params, prefix: string): Promise<Result<readonly string[] | undefined, Failure>>
+  /** present where a source can tell */
+  readonly inspection?: Inspection<Params>
+}
+
+/** What a source says of one handle. `Unknown`: it did not answer, or what it answered proves nothing of that very handle. */
+export type Sight = 'Alive' | 'Dead' | 'Unknown'
+
+/** How a source tells that somebody else ended what was made there. */
+export interface Inspection<Params> {
+  /** how many leases are asked about at a time */
+  readonly batch: number
+  /**
+   * One answer for each lease, in their order. `Dead` only where the source itself says so of that very handle: that it does not answer, is
+   * a standby, or shows an error proves nothing. Asked from time to time, of what should be alive; never while anything waits for it.
+   */
+  look(params: Params, leases: readonly Lease[]): Promise<readonly Sight[]>
+}
+
+/** Why something is not known to be dead. */
+export interface Unrevoked extends Failure {
+  /** all was done that can be, and it is refused from this time on at the latest: no failure of its source, and not tried before then */
+  readonly until?: Instant
 }
 
 /** `Params` is the provider's typed block of the custom resource. Every method may be called again with the same input. */
@@ -146,5 +172,5 @@ export interface Provider<Params> {
   /** Makes the successor of a live credential under the same reservation. */
   renew(params: Params, order: Order, reservation: Reservation): Promise<Result<Issued, Failure>>
   /** Kills what was issued under a reservation. Idempotent; `ok` means that the class's promise holds from now on. */
-  revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Failure>>
+  revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Unrevoked>>
 }

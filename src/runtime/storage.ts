@@ -16,6 +16,7 @@ export const configMaps: Resource = { group: '', version: 'v1', plural: 'configm
 export const names = {
   keys: 'taskbound-issuer-keys',
   loginKeys: 'taskbound-login-keys',
+  clientKeys: 'taskbound-client-keys',
   ca: 'taskbound-issuer-ca',
   caPublished: 'taskbound-issuer-ca-bundle',
   lists: 'taskbound-status-lists',

@@ -16,7 +16,9 @@ const blocks = pages.flatMap((page) =>
   ]),
 )
 
-const namespaces = ['quickstart', 'postgresql', 'webhook', 'vault', 'examples', 'examples-worker'].map((name) => `taskbound-${name}`)
+const namespaces = ['quickstart', 'postgresql', 'webhook', 'vault', 'service-account-token', 'examples', 'examples-worker'].map(
+  (name) => `taskbound-${name}`,
+)
 let kube: KubeTestClient
 
 beforeAll(async () => {

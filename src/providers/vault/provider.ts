@@ -5,13 +5,14 @@ import { isHandleOf } from '../../core/lease.ts'
 import { type Instant, plus, seconds, toSeconds, wholeSecond } from '../../lib/instant.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
+import { inTurn } from '../../lib/turns.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { lifeEnd, minTtl } from '../../ports/lives.ts'
 import type { Logins } from '../../ports/login.ts'
-import type { Failure, Issued, Order, Provider, Reservation } from '../../ports/provider.ts'
+import type { Failure, Issued, Lease, Order, Provider, Reservation, Sight } from '../../ports/provider.ts'
 import { firstLife, type Login, readLease, readLife, readLogin, readValue, tokenOf } from './answers.ts'
 import { createOwnLogin } from './operator.ts'
-import { judgeParams, judgeRequest, maxTtl, promises, type VaultParams } from './params.ts'
+import { isStatic, judgeParams, judgeRequest, maxTtl, promises, type VaultParams } from './params.ts'
 import { judgeServer } from './ready.ts'
 import { type Entry, readReference, unused, writeReference } from './reference.ts'
 import type { Json, VaultFailure, Wire } from './wire.ts'
@@ -154,6 +155,17 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
     return entries.filter((_, i) => kept[i] === true)
   }
 
+  /**
+   * Which of them pods hold is not said, so it is dead only where all are that were made and whose time is not over: a renewal that came to
+   * nothing leaves one that was given back.
+   */
+  async function sightOf(params: VaultParams, { handle, reference }: Lease): Promise<Sight> {
+    const entries = readReference(reference)
+    const made = entries.ok ? entries.value.filter(({ lease, until }) => lease !== undefined && until > clock.now()) : []
+    const sights = await Promise.all(made.map((entry) => own.sight(params, handle, entry)))
+    return sights.find((sight) => sight !== 'Dead') ?? (sights.length > 0 ? 'Dead' : 'Unknown')
+  }
+
   async function revoke(params: VaultParams | undefined, { lease }: Reservation): Promise<Result<undefined, Failure>> {
     const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
     if (lease === undefined) return ok(undefined)
@@ -186,6 +198,10 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
       clean: async (_params, { handle }) =>
         ours(handle) ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' }),
       list: async () => ok(undefined),
+      inspection: {
+        batch: 25,
+        look: (params, leases) => inTurn(leases, (lease) => (isStatic(params) ? Promise.resolve('Unknown') : sightOf(params, lease))),
+      },
     },
   }
 }

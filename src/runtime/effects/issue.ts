@@ -2,7 +2,7 @@
 
 import { judge, questions } from '../../core/judge.ts'
 import { asUid } from '../../core/names.ts'
-import type { CredentialRecord, Failure, Observed } from '../../core/observed.ts'
+import type { CredentialRecord, Failure } from '../../core/observed.ts'
 import type { Effect, IssueOrder, Outcome } from '../../core/plan.ts'
 import { stand } from '../../core/standing.ts'
 import type { Instant } from '../../lib/instant.ts'
@@ -81,7 +81,7 @@ async function make(
     const permit = permission(deps, pass, effect, wanted, provider, object.params)
     if (!permit.ok) return permit
     const { deadline, reservation } = permit.value
-    const made = order(deps, pass.observed, effect, wanted, deadline)
+    const made = order(deps, pass, effect, wanted, deadline)
     return effect.tag === 'Issue'
       ? provider.issue(object.params, made, { ...statusListOf(recorded), ...reservation })
       : provider.renew(object.params, made, { ...statusListOf(recorded), ...reservation })
@@ -142,17 +142,19 @@ const renewalTime = 10_000
 
 function order(
   { views }: IssueDeps,
-  { task }: Observed,
+  { observed: { task }, stored }: Pass,
   { attempt, issuedAt }: { attempt: number; issuedAt: Instant },
   wanted: IssueOrder,
   deadline: number,
 ): Order {
+  const { serviceAccount: serviceAccountUid } = stored.record.bound
   const spec = task.spec.credentials.find((c) => c.name === wanted.name)
   return {
     task: task.key,
     taskUid: task.uid,
     agent: task.spec.agent,
     serviceAccount: views.agents.get(`${task.namespace}/${task.spec.agent}`)?.serviceAccount ?? '',
+    ...(serviceAccountUid === undefined ? {} : { serviceAccountUid }),
     action: task.spec.action,
     environment: views.namespaces.get(task.namespace)?.policyLabels['environment'],
     requestedBy: task.spec.requestedBy?.username,

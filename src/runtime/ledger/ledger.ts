@@ -1,7 +1,7 @@
 // The ledger of what exists outside the cluster: rows written before anything is made, and worked off until all of it is dead. Its queues,
 // workers and backoff are its own, so that neither issuing nor another provider's outage delays a revocation.
 
-import { isOpen, type Lease } from '../../core/lease.ts'
+import { isExpiring, isOpen, type Lease } from '../../core/lease.ts'
 import { splitKey, type TaskKey } from '../../core/names.ts'
 import type { Failure, LeaseFacts, Task } from '../../core/observed.ts'
 import type { KubeClient } from '../../kube/client.ts'
@@ -24,6 +24,7 @@ import type { Doubt } from '../views.ts'
 import { createCollect } from './collect.ts'
 import { createDying } from './dying.ts'
 import type { Health } from './health.ts'
+import { createInspector } from './inspect.ts'
 import { createFull, createIntend, type Full, type Intend } from './intend.ts'
 import { createKeptValues } from './kept.ts'
 import { createLanes } from './lanes.ts'
@@ -53,7 +54,7 @@ export interface LedgerDeps {
   readonly clock: Clock
   readonly entropy: Entropy
   readonly journal: Journal
-  readonly meter: Pick<Meter, 'revoked'>
+  readonly meter: Pick<Meter, 'revoked' | 'lost'>
   readonly tracer: Pick<Tracer, 'span'>
   readonly log: Log
   /** whether tasks of a namespace are served by this installation */
@@ -124,6 +125,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
     seenToGo: (uid) => seenToGo.has(uid),
     tell: dying,
   })
+
+  const inspector = createInspector({ ...deps, settings, tell: dying, doomed: (handle) => dying.since(handle) !== undefined })
 
   // keys are `<namespace of the task>/<handle>`: a queue is fair between namespaces
   const workKey = (lease: Lease): string => `${lease.task.namespace}/${lease.handle}`
@@ -220,7 +223,11 @@ export function createLedger(deps: LedgerDeps): Ledger {
         if (lease === undefined) return []
         const { handle, credential, attempt, state, message } = lease
         const dead = state === 'Revoked' || state === 'Expired'
-        return [{ handle, credential, attempt, open: isOpen(lease), dead, message }]
+        const object = deps.providers.get(lease.provider.name)
+        const after = object?.uid === lease.provider.uid ? object.onExternalRevocation : 'Fail'
+        const foundDead = lease.foundDeadAt === undefined ? undefined : { at: lease.foundDeadAt, after }
+        const expiring = isExpiring(lease) ? { expiring: true } : {}
+        return [{ handle, credential, attempt, open: isOpen(lease), dead, ...expiring, foundDead, message }]
       }),
     async revoke(handle) {
       const lease = leases.get(keyOf(handle))
@@ -234,7 +241,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       const now = leases.get(keyOf(handle))
       if (now === undefined || !isOpen(now)) return undefined
       return {
-        reason: 'RevocationUnconfirmed',
+        reason: isExpiring(now) ? 'ExpiresAt' : 'RevocationUnconfirmed',
         message: `credential \`${now.credential}\`: ${now.message ?? 'it is being revoked at its source'}`,
       }
     },
@@ -259,13 +266,20 @@ export function createLedger(deps: LedgerDeps): Ledger {
           credential: lease.credential,
           provider: lease.provider.name,
           expiresAt: lease.expiresAt,
-          state: !dies ? 'Open' : since !== undefined && now - since <= overdueAfter ? 'Revoking' : 'Overdue',
+          state: !dies
+            ? 'Open'
+            : isExpiring(lease)
+              ? 'Expiring'
+              : since !== undefined && now - since <= overdueAfter
+                ? 'Revoking'
+                : 'Overdue',
         }
       }
     },
     start() {
       revocations.start(work)
       cleanings.start(clean)
+      inspector.start()
       sweeping = setInterval(() => ledger.sweep(), sweepPeriod)
       sweeping.unref()
     },
@@ -275,6 +289,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     },
     async stop() {
       clearInterval(sweeping)
+      inspector.stop()
       await Promise.all([revocations.stop(), cleanings.stop()])
     },
   }

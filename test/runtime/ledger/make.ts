@@ -13,7 +13,7 @@ import { Material } from '../../../src/lib/material.ts'
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
 import { createSeal } from '../../../src/lib/seal.ts'
 import type { AuditEntry, EventNote } from '../../../src/ports/journal.ts'
-import type { Provider } from '../../../src/ports/provider.ts'
+import type { Promises, Provider, Unrevoked } from '../../../src/ports/provider.ts'
 import { noTracer } from '../../../src/ports/tracer.ts'
 import { createHealth } from '../../../src/runtime/ledger/health.ts'
 import { createLedger, type Ledger } from '../../../src/runtime/ledger/ledger.ts'
@@ -50,16 +50,18 @@ export function makeLedger(
   const documents = new Map<string, unknown>()
   /** what each revocation was told that the source calls it */
   const references: (string | undefined)[] = []
+  const overruns: Duration[] = []
   const audit: AuditEntry[] = []
   const events: EventNote[] = []
   const changed: string[] = []
   const calls: string[] = []
   const live: { task: Presence } = { task: { state: 'unknown' } }
   const source = {
-    revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Failure>> => ok(undefined),
+    revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Unrevoked>> => ok(undefined),
     clean: async (_handle: string): Promise<Result<undefined, Failure>> => ok(undefined),
     list: [] as string[],
     bound: seconds(5),
+    promises: undefined as Pick<Promises, 'revocation' | 'bound'> | undefined,
   }
 
   function see(object: KubeObject): void {
@@ -106,7 +108,7 @@ export function makeLedger(
 
   const provider = {
     type: 'fake',
-    promises: () => ({ revocation: 'Immediate', bound: source.bound }),
+    promises: () => source.promises ?? { revocation: 'Immediate', bound: source.bound },
     outside: {
       settling: seconds(0),
       renewal: 'InPlace',
@@ -133,6 +135,7 @@ export function makeLedger(
   })
 
   const checked: string[] = []
+  const lost: string[] = []
   const health = createHealth({ check: (name) => void checked.push(name), changed: (name) => ledger.provider(name) })
   const ledger: Ledger = createLedger({
     tracer: noTracer,
@@ -163,7 +166,10 @@ export function makeLedger(
     clock: { now: () => at(clock.wall), monotonic: () => milliseconds(clock.mono) },
     entropy: { bytes: (n) => new Uint8Array(n), uuid: () => '', unit: () => 0.5 },
     journal: { audit: (entry) => void audit.push(entry), event: (note) => void events.push(note) },
-    meter: { revoked: (_provider: string, _overrun: Duration) => undefined },
+    meter: {
+      revoked: (_provider: string, overrun: Duration) => void overruns.push(overrun),
+      lost: (name) => void lost.push(name),
+    },
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
     serves: options.serves ?? (() => true),
     namespace,
@@ -181,9 +187,11 @@ export function makeLedger(
     kept: () => keptTimes,
     rows,
     audit,
+    overruns,
     events,
     changed,
     checked,
+    lost,
     calls,
     references,
     live,
