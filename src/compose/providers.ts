@@ -10,7 +10,10 @@ import { createHttp } from '../outbound/http.ts'
 import type { ReadHanded } from '../ports/handed.ts'
 import type { ClientAssertions, Logins } from '../ports/login.ts'
 import type { FindProvider, Provider } from '../ports/provider.ts'
-import { createMemoryKeeper } from '../providers/oauth/kept.ts'
+import { createAwsProvider } from '../providers/aws/provider.ts'
+import { createStsWire } from '../providers/aws/wire.ts'
+import { createGithubAppProvider } from '../providers/githubApp/provider.ts'
+import { createGithubWire } from '../providers/githubApp/wire.ts'
 import { createOauthProvider } from '../providers/oauth/provider.ts'
 import { createOauthWire } from '../providers/oauth/wire.ts'
 import { createHandedLogins } from '../providers/postgres/logins.ts'
@@ -25,7 +28,7 @@ import { createWebhookWire } from '../providers/webhook/wire.ts'
 import { createAnchoredTokens } from '../runtime/anchored.ts'
 import { createReadHanded } from '../runtime/handed.ts'
 import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
-import { createKeyStore, createLoginReader, names } from '../runtime/storage.ts'
+import { createKeyStore, createLoginReader, createSecretReader, names } from '../runtime/storage.ts'
 import { must } from './basics.ts'
 
 export interface Providers {
@@ -51,12 +54,14 @@ export async function buildProviders(
   const [sql, http] = [createWire(clusterNetworks), createHttp(clusterNetworks)]
   const passwords = must(await loadOrCreateDocument(createKeyStore(client, namespace, names.passwordKey), passwordKey(entropy)))
   const readLogin = createLoginReader(client, namespace)
+  const readKey = createSecretReader(client, namespace)
+  const githubApp = createGithubAppProvider({ wire: createGithubWire(http), clock, readKey, prefix })
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
+  const aws = createAwsProvider({ wire: createStsWire(http), clock, logins, prefix })
   const serviceAccountToken = createServiceAccountTokenProvider({ tokens: createAnchoredTokens(client), clock, prefix, namespace })
-  const keeper = createMemoryKeeper()
-  const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, keeper, prefix })
+  const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, prefix })
   // apart from the cluster's: connections, guards and what is remembered of servers are never shared between the two
   const guard = createNamespaceGuard(clusterNetworks, namespaceProviders.addresses)
   const namespaceSql = createWire([], guard)
@@ -71,7 +76,7 @@ export async function buildProviders(
       prefix,
     }),
   }
-  const registry = createRegistry([jwt, oauth, postgres, serviceAccountToken, vault, webhook])
+  const registry = createRegistry([aws, githubApp, jwt, oauth, postgres, serviceAccountToken, vault, webhook])
   // only what uses no identity of the cluster
   const namespaceRegistry = createRegistry([local.postgres])
   return {

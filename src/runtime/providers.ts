@@ -11,7 +11,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { Failure, FindProvider, Provider } from '../ports/provider.ts'
 import { audiencesTaken } from '../providers/registry.ts'
-import { list, record, strings } from './objects/fields.ts'
+import { list, record, strings, text } from './objects/fields.ts'
 import type { ProviderObject } from './objects/kinds.ts'
 import { mergePatch } from './objects/merge.ts'
 
@@ -99,7 +99,8 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
       uid: p.uid,
       createdTime: formatTime(p.createdAt),
       // also what its logins are for: no task may have a token that its source would take for one of them
-      audiences: [...strings(p.params['audiences']), ...strings([p.params['audience']])],
+      audiences: [...strings(p.params['audiences']), ...strings([p.params['audience'] ?? p.params['issuer']])],
+      issuer: text(p.params['issuer']),
     }))
     const [first] = audiencesTaken(claims).get(object.uid) ?? []
     if (first === undefined) return undefined
@@ -133,7 +134,10 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
     const before = known.get(key)
     known.set(key, { uid: object.uid, generation: object.generation, problem })
     if (before?.problem?.message !== problem?.message || before?.generation !== object.generation) deps.changed(key)
-    return deps.leads() ? report(object, problem) : 'done'
+    // a check may take a while: labels and the like may have changed meanwhile; where more has, it is in line to be checked anew
+    const present = store.get(key)
+    const same = present?.uid === object.uid && present.generation === object.generation
+    return same && deps.leads() ? report(present, problem) : 'done'
   }
 
   async function report(object: ProviderObject, problem: Readiness['problem']): Promise<'done' | 'retry'> {

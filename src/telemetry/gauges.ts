@@ -46,7 +46,7 @@ export function createGauges(
   )
   const leases = gauge(
     'taskbound_leases',
-    'Credentials outside the cluster that are not known to be dead, by what is done about them; Overdue: being revoked for over a minute.',
+    'Credentials outside the cluster that are not known to be dead, by what is done about them; Expiring: cannot be revoked and dies by itself; Overdue: being revoked for over a minute.',
     'provider',
     'state',
   )

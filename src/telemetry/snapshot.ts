@@ -53,8 +53,8 @@ export interface LeaseRow {
   /** name of the provider object */
   readonly provider: string
   readonly expiresAt: Instant | undefined
-  /** `Overdue`: it is being revoked for longer than a minute */
-  readonly state: 'Open' | 'Revoking' | 'Overdue'
+  /** `Expiring`: it cannot be revoked and dies by itself; `Overdue`: it is being revoked for longer than a minute */
+  readonly state: 'Open' | 'Revoking' | 'Expiring' | 'Overdue'
 }
 
 /** A policy object. `Outdated`: its text is not valid, and an earlier one is in force. `Broken`: it never had a valid one. */

@@ -16,9 +16,17 @@ const blocks = pages.flatMap((page) =>
   ]),
 )
 
-const namespaces = ['quickstart', 'postgresql', 'webhook', 'vault', 'tenant', 'service-account-token', 'examples', 'examples-worker'].map(
-  (name) => `taskbound-${name}`,
-)
+const namespaces = [
+  'aws',
+  'quickstart',
+  'postgresql',
+  'webhook',
+  'vault',
+  'tenant',
+  'service-account-token',
+  'examples',
+  'examples-worker',
+].map((name) => `taskbound-${name}`)
 let kube: KubeTestClient
 
 beforeAll(async () => {

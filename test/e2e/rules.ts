@@ -24,6 +24,8 @@ const jwt = { profile: 'AccessToken', audiences: ['https://a.example'] }
 const webhook = { url: 'https://keys.example', audience: 'https://keys.example', scopes: ['read'] }
 const serviceAccountToken = { audiences: ['https://registry.example'], verification: 'TokenReview' }
 const postgres = { host: 'db.example', databases: ['app'], groups: ['app_read'], loginSecretRef: { name: 'db-login' } }
+const aws = { roleArn: 'arn:aws:iam::123456789012:role/a', region: 'eu-central-1', sessions: [{ name: 'read', policy: '{}' }] }
+const withAws = (change: Fields = {}): Attempt => ({ spec: { type: 'aws', jwt: undefined, aws: { ...aws, ...change } } })
 const vaultPath = { path: 'database/creds/a', kind: 'Lease' }
 const vault = {
   address: 'https://vault.example',
@@ -163,6 +165,18 @@ export const rows: readonly Row[] = [
     rule: "`serviceAccountToken` must be specified when `type` is 'serviceAccountToken'",
     pass: { spec: { type: 'serviceAccountToken', jwt: undefined, serviceAccountToken } },
     fail: { spec: { type: 'serviceAccountToken', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`aws` must be specified when `type` is 'aws'",
+    pass: withAws(),
+    fail: { spec: { type: 'aws', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`policy` or `policyArns` must be specified',
+    pass: withAws({ sessions: [{ name: 'read', policyArns: ['arn:aws:iam::aws:policy/ReadOnlyAccess'] }] }),
+    fail: withAws({ sessions: [{ name: 'all' }] }),
   },
   {
     kind: 'ClusterCredentialProvider',

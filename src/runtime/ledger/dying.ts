@@ -49,7 +49,11 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
     requestedBy: tasks.get(task.key)?.spec.requestedBy?.username,
   })
 
-  function closed(lease: Lease, reason: 'AllRevoked' | 'ValueRemains' | 'Irrevocable' | 'RevokedExternally', message: string): void {
+  function closed(
+    lease: Lease,
+    reason: 'AllRevoked' | 'ExpiresAt' | 'ValueRemains' | 'Irrevocable' | 'RevokedExternally',
+    message: string,
+  ): void {
     const { handle, credential, attempt, expiresAt } = lease
     doomed.delete(handle)
     warned.delete(handle)
@@ -101,9 +105,25 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
       journal.event({ subject: subjectOf(lease), type: 'Warning', reason: 'RevokedExternally', action: 'Inspect', note: endedBy(lease) })
       log.warn('a credential of a live task was ended at its source by somebody else', { handle, provider })
     },
-    dead(lease, remains) {
+    expiring(lease, message) {
+      const { credential, attempt } = lease
+      // who waits for its end is not kept waiting
+      wake(lease.handle)
+      journal.audit({
+        kind: 'revocation',
+        subject: subjectOf(lease),
+        credential,
+        provider: sourceOf(lease).key,
+        reason: 'ExpiresAt',
+        message,
+        attempt,
+      })
+    },
+    dead(lease, ending) {
       if (lease.foundDeadAt !== undefined) return closed(lease, 'RevokedExternally', endedBy(lease))
-      if (remains) return closed(lease, 'ValueRemains', valueRemains)
+      if (ending === 'remains') return closed(lease, 'ValueRemains', valueRemains)
+      // the time after the end of its task was no revocation's
+      if (ending === 'expired') return closed(lease, 'ExpiresAt', 'it has died by itself')
       const task = tasks.get(lease.task.key)
       const ended = task?.uid === lease.task.uid ? task.record.completedAt : undefined
       const took = ended === undefined ? clock.monotonic() - (doomed.get(lease.handle) ?? clock.monotonic()) : clock.now() - ended

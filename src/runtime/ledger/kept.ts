@@ -43,7 +43,7 @@ export interface KeptValues {
 const secrets: Resource = { group: '', version: 'v1', plural: 'secrets' }
 const nameOf = (handle: string): string => `taskbound-kept-${handle}`
 /** Together they fit into a Secret. */
-const [mostValues, longest] = [16, 32_768]
+const [mostValues, longest] = [32, 16_384]
 const [timeout, tries] = [milliseconds(5_000), 4]
 /** By which clocks may differ. */
 const slack = seconds(60)

@@ -1,7 +1,7 @@
 // The ledger of what exists outside the cluster: rows written before anything is made, and worked off until all of it is dead. Its queues,
 // workers and backoff are its own, so that neither issuing nor another provider's outage delays a revocation.
 
-import { isOpen, type Lease } from '../../core/lease.ts'
+import { isExpiring, isOpen, type Lease } from '../../core/lease.ts'
 import { splitKey, type TaskKey } from '../../core/names.ts'
 import type { Failure, LeaseFacts, Task } from '../../core/observed.ts'
 import type { KubeClient } from '../../kube/client.ts'
@@ -31,9 +31,11 @@ import { createFull, createIntend, type Full, type Intend } from './intend.ts'
 import { createKeptValues } from './kept.ts'
 import { createLanes } from './lanes.ts'
 import { createNote, type NoteReference } from './note.ts'
+import { createRetirements } from './retire.ts'
 import { leasesResource, placeOf, sourceOf } from './rows.ts'
 import { createSealHanded } from './sealed.ts'
 import { createKeptSettings, underSettings } from './settings.ts'
+import { openRows } from './shown.ts'
 import { createSweep } from './sweep.ts'
 
 export interface LedgerDeps {
@@ -101,7 +103,6 @@ export interface Ledger {
 const width = 8
 /** How long a task's pass waits for a death: most take less, and then one status write says all. */
 const patience = 80
-const overdueAfter = 60_000
 const sweepPeriod = 300_000
 
 export function createLedger(deps: LedgerDeps): Ledger {
@@ -142,6 +143,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
 
   const handed = createHandedKeeping({ leases, byProvider, settings, leads: deps.leads, clock })
   const inspector = createInspector({ ...deps, settings, tell: dying, doomed })
+  const retirements = createRetirements({ ...deps, settings, doomed })
 
   // keys are `<namespace of the task>/<handle>`: a queue is fair between namespaces
   const workKey = (lease: Lease): string => `${lease.task.namespace}/${lease.handle}`
@@ -217,6 +219,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     // a row that begins says nothing of its task: the pass that wrote it is not over yet
     const told = before !== undefined && (after === undefined || isOpen(before) !== isOpen(after) || before.message !== after.message)
     if (told) deps.changed(lease.task.key)
+    retirements.follow(before, after)
     if (after !== undefined && !isOpen(after)) dying.wake(after.handle)
     if (after === undefined && byTask(lease.task.uid).size === 0) seenToGo.delete(lease.task.uid)
   })
@@ -250,7 +253,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
         const object = deps.providers.get(sourceOf(lease).key)
         const after = object?.uid === lease.provider.uid ? object.onExternalRevocation : 'Fail'
         const foundDead = lease.foundDeadAt === undefined ? undefined : { at: lease.foundDeadAt, after }
-        return [{ handle, credential, attempt, open: isOpen(lease), dead, foundDead, message }]
+        const expiring = isExpiring(lease) ? { expiring: true } : {}
+        return [{ handle, credential, attempt, open: isOpen(lease), dead, ...expiring, foundDead, message }]
       }),
     async revoke(handle) {
       const lease = leases.get(keyOf(handle))
@@ -264,7 +268,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       const now = leases.get(keyOf(handle))
       if (now === undefined || !isOpen(now)) return undefined
       return {
-        reason: 'RevocationUnconfirmed',
+        reason: isExpiring(now) ? 'ExpiresAt' : 'RevocationUnconfirmed',
         message: `credential \`${now.credential}\`: ${now.message ?? 'it is being revoked at its source'}`,
       }
     },
@@ -278,38 +282,27 @@ export function createLedger(deps: LedgerDeps): Ledger {
         look(lease, 'new')
       }
     },
-    *rows() {
-      const now = clock.monotonic()
-      for (const lease of leases.values()) {
-        if (!isOpen(lease)) continue
-        const since = dying.since(lease.handle)
-        const dies = since !== undefined || lease.state === 'Revoking'
-        yield {
-          namespace: lease.task.namespace,
-          task: lease.task.name,
-          credential: lease.credential,
-          provider: sourceOf(lease).key,
-          expiresAt: lease.expiresAt,
-          state: !dies ? 'Open' : since !== undefined && now - since <= overdueAfter ? 'Revoking' : 'Overdue',
-        }
-      }
-    },
+    rows: () => openRows(leases.values(), dying.since, clock.monotonic()),
     start() {
       revocations.start(work)
       cleanings.start(clean)
+      retirements.start()
       inspector.start()
       sweeping = setInterval(() => ledger.sweep(), sweepPeriod)
       sweeping.unref()
     },
     sweep() {
-      for (const lease of leases.values()) look(lease, 'resync')
+      for (const lease of leases.values()) {
+        look(lease, 'resync')
+        retirements.look(lease)
+      }
       handed.tidy()
       void sweep.all()
     },
     async stop() {
       clearInterval(sweeping)
       inspector.stop()
-      await Promise.all([revocations.stop(), cleanings.stop()])
+      await Promise.all([revocations.stop(), cleanings.stop(), retirements.stop()])
     },
   }
 

@@ -88,9 +88,9 @@ test('renewals add to it, and what has died by itself is left out', async () => 
 
 test('it does not grow without end, and takes nothing that is too long', async () => {
   const w = await intended()
-  for (let i = 0; i < 16; i += 1) expect(await w.keep(String(i))).toEqual(done)
+  for (let i = 0; i < 32; i += 1) expect(await w.keep(String(i))).toEqual(done)
   expect(await w.keep('one more')).toMatchObject(refused('too many of earlier renewals'))
-  expect(await w.keep('x'.repeat(32_769), undefined, second)).toMatchObject(refused('longer than 32768 bytes'))
+  expect(await w.keep('x'.repeat(16_385), undefined, second)).toMatchObject(refused('longer than 16384 bytes'))
 })
 
 test('two that keep at once both have what they kept', async () => {

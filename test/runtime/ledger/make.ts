@@ -14,7 +14,7 @@ import { fail, ok, type Result } from '../../../src/lib/result.ts'
 import { createSeal, type Seal } from '../../../src/lib/seal.ts'
 import type { HandedData } from '../../../src/ports/handed.ts'
 import type { AuditEntry, EventNote } from '../../../src/ports/journal.ts'
-import type { Provider, Reservation } from '../../../src/ports/provider.ts'
+import type { Promises, Provider, Reservation, Unrevoked } from '../../../src/ports/provider.ts'
 import { noTracer } from '../../../src/ports/tracer.ts'
 import { createHealth } from '../../../src/runtime/ledger/health.ts'
 import { createLedger, type Ledger } from '../../../src/runtime/ledger/ledger.ts'
@@ -65,6 +65,7 @@ export function makeLedger(
   const documents = new Map<string, unknown>()
   /** what each revocation was told that the source calls it */
   const references: (string | undefined)[] = []
+  const overruns: Duration[] = []
   const audit: AuditEntry[] = []
   const events: EventNote[] = []
   const changed: string[] = []
@@ -76,10 +77,13 @@ export function makeLedger(
   const shown: Result<readonly string[], string>[] = []
   const live: { task: Presence } = { task: { state: 'unknown' } }
   const source = {
-    revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Failure>> => ok(undefined),
+    revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Unrevoked>> => ok(undefined),
     clean: async (_handle: string): Promise<Result<undefined, Failure>> => ok(undefined),
     list: [] as string[],
+    /** the attempts before which was ended what a renewal had replaced */
+    retired: [] as number[],
     bound: seconds(5),
+    promises: undefined as Pick<Promises, 'revocation' | 'bound'> | undefined,
     origin: undefined as string | undefined,
   }
 
@@ -151,7 +155,7 @@ export function makeLedger(
   const provider = {
     type: 'fake',
     handed: ({ host }: { host: string }) => ({ secret: 'login', keys: ['password'], origins: [host] }),
-    promises: () => ({ revocation: 'Immediate', bound: source.bound }),
+    promises: () => source.promises ?? { revocation: 'Immediate', bound: source.bound },
     outside: {
       settling: seconds(0),
       renewal: 'InPlace',
@@ -163,6 +167,13 @@ export function makeLedger(
       get keeps() {
         const { origin } = source
         return origin === undefined ? undefined : { origin: () => origin }
+      },
+      retirement: {
+        grace: seconds(0),
+        async retire(_params: unknown, _lease: unknown, attempt: number) {
+          source.retired.push(attempt)
+          return ok(undefined)
+        },
       },
     },
     async revoke(params: unknown, { lease, kept }: Reservation) {
@@ -227,7 +238,10 @@ export function makeLedger(
     clock: { now: () => at(clock.wall), monotonic: () => milliseconds(clock.mono) },
     entropy: { bytes: (n) => new Uint8Array(n), uuid: () => '', unit: () => 0.5 },
     journal: { audit: (entry) => void audit.push(entry), event: (note) => void events.push(note) },
-    meter: { revoked: (_provider: string, _overrun: Duration) => undefined, lost: (name) => void lost.push(name) },
+    meter: {
+      revoked: (_provider: string, overrun: Duration) => void overruns.push(overrun),
+      lost: (name) => void lost.push(name),
+    },
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
     serves: options.serves ?? (() => true),
     namespace,
@@ -246,6 +260,7 @@ export function makeLedger(
     kept: () => keptTimes,
     rows,
     audit,
+    overruns,
     events,
     changed,
     checked,
