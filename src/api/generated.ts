@@ -1186,9 +1186,9 @@ export interface CredentialProvider {
  */
 export interface CredentialProviderSpec {
   /**
-   * What kind of source it is. `postgres`: a login role of its own in a PostgreSQL server for each task.
+   * What kind of source it is. `postgres`: a login role of its own in a PostgreSQL server for each task. `githubApp`: a token of a GitHub App, for the repositories and permissions that a task asks for.
    */
-  readonly type: 'postgres'
+  readonly type: 'postgres' | 'githubApp'
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
    */
@@ -1202,6 +1202,7 @@ export interface CredentialProviderSpec {
    */
   readonly onExternalRevocation: 'Fail' | 'Reissue'
   readonly postgres?: PostgresProviderSpec
+  readonly githubApp?: GithubAppProviderSpec
 }
 /**
  * What is known about the provider. Only the operator's identity can write it.

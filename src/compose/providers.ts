@@ -12,6 +12,7 @@ import type { ClientAssertions, Logins } from '../ports/login.ts'
 import type { FindProvider, Provider } from '../ports/provider.ts'
 import { createAwsProvider } from '../providers/aws/provider.ts'
 import { createStsWire } from '../providers/aws/wire.ts'
+import { createHandedKeys } from '../providers/githubApp/app.ts'
 import { createGithubAppProvider } from '../providers/githubApp/provider.ts'
 import { createGithubWire } from '../providers/githubApp/wire.ts'
 import { createOauthProvider } from '../providers/oauth/provider.ts'
@@ -64,9 +65,10 @@ export async function buildProviders(
   const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, prefix })
   // apart from the cluster's: connections, guards and what is remembered of servers are never shared between the two
   const guard = createNamespaceGuard(clusterNetworks, namespaceProviders.addresses)
-  const namespaceSql = createWire([], guard)
+  const [namespaceSql, namespaceHttp] = [createWire([], guard), createHttp([], guard)]
   const read = createReadHanded({ client, seal, namespace, serviceAccount, prefix })
   const local = {
+    githubApp: createGithubAppProvider({ wire: createGithubWire(namespaceHttp), clock, readKey: createHandedKeys(read), prefix }),
     postgres: createPostgresProvider({
       wire: namespaceSql,
       clock,
@@ -78,12 +80,13 @@ export async function buildProviders(
   }
   const registry = createRegistry([aws, githubApp, jwt, oauth, postgres, serviceAccountToken, vault, webhook])
   // only what uses no identity of the cluster
-  const namespaceRegistry = createRegistry([local.postgres])
+  const namespaceRegistry = createRegistry(Object.values(local))
   return {
     find: (type, kind) => (kind === 'CredentialProvider' ? namespaceRegistry : registry).find(type),
     readHanded: read,
     async close() {
       http.close()
+      namespaceHttp.close()
       await Promise.all([sql.close(), namespaceSql.close()])
     },
   }

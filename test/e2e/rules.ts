@@ -26,6 +26,14 @@ const serviceAccountToken = { audiences: ['https://registry.example'], verificat
 const postgres = { host: 'db.example', databases: ['app'], groups: ['app_read'], loginSecretRef: { name: 'db-login' } }
 const aws = { roleArn: 'arn:aws:iam::123456789012:role/a', region: 'eu-central-1', sessions: [{ name: 'read', policy: '{}' }] }
 const withAws = (change: Fields = {}): Attempt => ({ spec: { type: 'aws', jwt: undefined, aws: { ...aws, ...change } } })
+const ownGithubApp = {
+  account: 'corp',
+  clientId: 'Iv1',
+  installationId: 1,
+  privateKeySecretRef: { name: 'key' },
+  repositories: ['ledger'],
+  permissions: { contents: 'read' },
+}
 const vaultPath = { path: 'database/creds/a', kind: 'Lease' }
 const vault = {
   address: 'https://vault.example',
@@ -153,6 +161,36 @@ export const rows: readonly Row[] = [
     rule: "`postgres` must be specified when `type` is 'postgres'",
     pass: {},
     fail: { spec: { postgres: undefined } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: "`githubApp` must be specified when `type` is 'githubApp'",
+    pass: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp } },
+    fail: { spec: { type: 'githubApp', postgres: undefined } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: 'only the block that is called like `type`',
+    pass: {},
+    fail: { spec: { githubApp: ownGithubApp } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: '`type` may not be changed',
+    pass: { change: { sensitivity: 'Public' } },
+    fail: { change: { type: 'githubApp', postgres: null, githubApp: ownGithubApp } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: 'specify one of `clientId` and `appId`',
+    pass: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp } },
+    fail: { spec: { type: 'githubApp', postgres: undefined, githubApp: { ...ownGithubApp, appId: 1 } } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: '`apiUrl`, `account` and `installationId` may not be changed',
+    pass: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp }, change: { githubApp: { repositories: ['other'] } } },
+    fail: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp }, change: { githubApp: { account: 'other' } } },
   },
   {
     kind: 'CredentialProvider',

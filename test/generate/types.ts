@@ -33,6 +33,7 @@ const names: Readonly<Record<string, string>> = {
   'ClusterCredentialProviderSpec.aws': 'AwsProviderSpec',
   'ClusterCredentialProviderSpec.vault': 'VaultProviderSpec',
   'ClusterCredentialProviderStatus.revocation': 'RevocationPromise',
+  'CredentialProviderSpec.githubApp': 'GithubAppProviderSpec',
   'CredentialProviderSpec.postgres': 'PostgresProviderSpec',
   'CredentialProviderStatus.revocation': 'RevocationPromise',
   'NamespaceSelector.matchExpressions': 'NamespaceRequirement',
