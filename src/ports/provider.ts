@@ -1,7 +1,7 @@
 // What a credential provider is to the rest of the operator. One implementation a `spec.type`, in src/providers/<type>.
 
 import type { TaskKey, Uid } from '../core/names.ts'
-import type { Failure, RevocationClass } from '../core/observed.ts'
+import type { Failure, GithubAsk, RevocationClass } from '../core/observed.ts'
 import type { Duration, Instant } from '../lib/instant.ts'
 import type { Material } from '../lib/material.ts'
 import type { Result } from '../lib/result.ts'
@@ -26,6 +26,7 @@ export interface CredentialRequest {
   readonly name: string
   readonly audience: string | undefined
   readonly scopes: readonly string[]
+  readonly github?: GithubAsk | undefined
   readonly ttl: Duration
 }
 
@@ -75,6 +76,7 @@ export interface Order {
   readonly credential: string
   readonly audience: string | undefined
   readonly scopes: readonly string[]
+  readonly github?: GithubAsk | undefined
   readonly attempt: number
   readonly issuedAt: Instant
   readonly expiresAt: Instant

@@ -233,7 +233,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       writeStatus,
       ledger,
       health,
-      bulkhead: createBulkhead(Math.max(1, Math.floor(deps.concurrency / 2))),
+      bulkhead: createBulkhead(Math.max(1, Math.floor(deps.concurrency / 2)), queue.lend),
       handlePrefix: deps.handlePrefix,
     }),
     writeStatus,

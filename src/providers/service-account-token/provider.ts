@@ -34,6 +34,7 @@ export interface ServiceAccountTokenDependencies {
 }
 
 const patience = milliseconds(5_000)
+const kept = seconds(600)
 
 /** An anchor as it was last seen by this process, and since when, by the monotonic clock. */
 interface Ending {
@@ -78,7 +79,12 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     const made = noted.ok ? await request(params, order, anchor.value) : noted
     if (made.ok) return made
     // repeated by whoever works off the row, where it is not heard; a renewal that failed leaves what it should follow as it is
-    if (first) await tokens.remove(anchor.value, patience)
+    if (first) {
+      const removed = await tokens.remove(anchor.value, patience)
+      // nobody was given the token, so nobody can show it to an API server that remembers it
+      if (removed.ok && removed.value === 'gone')
+        remember(lease.handle, { state: 'gone', since: milliseconds(clock.monotonic() - remembered) })
+    }
     return typeof made.failure === 'string' ? failed(made.failure) : fail(made.failure)
   }
 
@@ -130,10 +136,7 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     const { since } = seen(handle, removed.value)
     // gone after it was held: whichever is earlier
     const left = since + (removed.value === 'gone' ? remembered : heldFor) - clock.monotonic()
-    if (left <= 0) {
-      endings.delete(handle)
-      return ok(undefined)
-    }
+    if (left <= 0) return ok(undefined)
     const what =
       removed.value === 'gone'
         ? 'is deleted; the API server may remember its token for ten seconds more'
@@ -147,7 +150,16 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     if (before?.state === state) return before
     const now = clock.monotonic()
     const since = before === undefined ? now : milliseconds(Math.min(now, before.since + heldFor - remembered))
-    const ending = { state, since }
+    return remember(handle, { state, since })
+  }
+
+  /** Kept after the end, should its row not take the word for it: counted twice, it would take twice as long. */
+  function remember(handle: string, ending: Ending): Ending {
+    for (const [old, { since }] of endings) {
+      if (since > clock.monotonic() - kept) break
+      endings.delete(old)
+    }
+    endings.delete(handle)
     endings.set(handle, ending)
     return ending
   }

@@ -145,8 +145,9 @@ export function createLedger(deps: LedgerDeps): Ledger {
     queue.forget(key)
     if (after.tag === 'later') queue.addAfter(key, after.delay, 'resync')
     if (after.tag !== 'clean') return
+    const forgetting = values.forget(lease)
     cleanings.of(lease.provider.uid).addAfter(key, after.delay)
-    await values.forget(lease)
+    await forgetting
   }
 
   async function clean(key: string): Promise<void> {
