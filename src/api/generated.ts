@@ -259,6 +259,7 @@ export interface CredentialSpec {
    * What the credential may do there, each a scope that the provider lists, for example `payroll:read`.
    */
   readonly scopes?: readonly string[]
+  readonly github?: GithubRequest
   /**
    * DNS name of the host that the credential is sent to, for example `payroll-api.corp.example`. A claim, seen by policy.
    */
@@ -290,6 +291,21 @@ export interface ProviderRef {
    * Name of the provider, for example `corp`.
    */
   readonly name: string
+}
+/**
+ * What an installation token of a GitHub App is for. Required by a provider of type `githubApp`, and refused by any other.
+ */
+export interface GithubRequest {
+  /**
+   * Repositories that the provider lists, by their names without the account, for example `ledger`.
+   */
+  readonly repositories: readonly string[]
+  /**
+   * What the token may do there: names of permissions as in the REST API, each with a level that the provider allows, for example `contents: read`.
+   */
+  readonly permissions: {
+    readonly [k: string]: 'read' | 'write' | 'admin'
+  }
 }
 /**
  * The object of the same namespace that does the work. It is pinned by UID when first seen; when it finishes, is deleted or is replaced, the task ends. Without it the task ends by `end`, by its deadline or by its deletion.
@@ -622,9 +638,9 @@ export interface ClusterCredentialProvider {
  */
 export interface ClusterCredentialProviderSpec {
   /**
-   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent. `oauth`: access tokens of an OAuth authorization server of your own. `aws`: a session of an AWS role, which nobody can end.
+   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent. `oauth`: access tokens of an OAuth authorization server of your own. `aws`: a session of an AWS role, which nobody can end. `githubApp`: installation tokens of a GitHub App for named repositories.
    */
-  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken' | 'oauth' | 'aws'
+  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken' | 'oauth' | 'aws' | 'githubApp'
   readonly namespaces?: NamespaceSelector
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
@@ -649,6 +665,7 @@ export interface ClusterCredentialProviderSpec {
   readonly serviceAccountToken?: ServiceAccountTokenProviderSpec
   readonly oauth?: OauthProviderSpec
   readonly aws?: AwsProviderSpec
+  readonly githubApp?: GithubAppProviderSpec
 }
 /**
  * Selects, by their labels, the namespaces whose tasks may refer to the provider. Unlike elsewhere in Kubernetes, an absent or empty selector selects nobody. Every namespace: `matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]`.
@@ -983,6 +1000,59 @@ export interface AwsProviderSpecSessions {
    * An IAM policy in JSON that limits the session.
    */
   readonly policy?: string
+}
+/**
+ * A GitHub App, installed at one account. Each credential is an installation token for the repositories and permissions that its task asks for in its own block `github`, and for no more than is listed here. For `type` `githubApp`.
+ */
+export interface GithubAppProviderSpec {
+  /**
+   * Base URL of the API: that of GitHub, `https://api.<subdomain>.ghe.com`, or `https://<host>/api/v3` of an Enterprise Server. TLS is always verified, and no redirect is followed.
+   */
+  readonly apiUrl: string
+  /**
+   * Certificates (PEM) of the authorities that may vouch for the server. Without it those that Node.js ships are trusted.
+   */
+  readonly caBundle?: string
+  /**
+   * Organization or user that the App is installed at, for example `corp`. Tokens for repositories of anybody else are refused.
+   */
+  readonly account: string
+  /**
+   * Client id of the App, for example `Iv23liAbCdEf`.
+   */
+  readonly clientId?: string
+  /**
+   * Id of the App, instead of `clientId`.
+   */
+  readonly appId?: number
+  /**
+   * Id of the installation at `account`; the last part of the URL of its settings.
+   */
+  readonly installationId: number
+  readonly privateKeySecretRef: GithubAppProviderSpecPrivateKeySecretRef
+  /**
+   * Every repository that a task may ask for, by its name without the account.
+   */
+  readonly repositories: readonly string[]
+  /**
+   * Every permission that a task may ask for, and up to which level, for example `contents: read`. GitHub adds `metadata: read` to each token by itself.
+   */
+  readonly permissions: {
+    readonly [k: string]: 'read' | 'write' | 'admin'
+  }
+  /**
+   * The longest life of a credential without renewal; a task that asks for more is refused. GitHub's tokens live an hour; what is to live shorter is ended by the operator.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
+ * The Secret in the operator's namespace that holds a private key of the App (PEM), in the key `private-key.pem`. It must carry the annotation `taskbound.dev/origin` with `<host>:<port>` of this provider, for example `api.github.com:443`, so that nothing signed by it is shown to another server.
+ */
+export interface GithubAppProviderSpecPrivateKeySecretRef {
+  /**
+   * Name of the Secret.
+   */
+  readonly name: string
 }
 /**
  * What is known about the provider. Only the operator's identity can write it.

@@ -9,7 +9,8 @@ import type { ClientAssertions, Logins } from '../ports/login.ts'
 import type { Provider } from '../ports/provider.ts'
 import { createAwsProvider } from '../providers/aws/provider.ts'
 import { createStsWire } from '../providers/aws/wire.ts'
-import { createMemoryKeeper } from '../providers/oauth/kept.ts'
+import { createGithubAppProvider } from '../providers/githubApp/provider.ts'
+import { createGithubWire } from '../providers/githubApp/wire.ts'
 import { createOauthProvider } from '../providers/oauth/provider.ts'
 import { createOauthWire } from '../providers/oauth/wire.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
@@ -22,7 +23,7 @@ import { createWebhookProvider } from '../providers/webhook/provider.ts'
 import { createWebhookWire } from '../providers/webhook/wire.ts'
 import { createAnchoredTokens } from '../runtime/anchored.ts'
 import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
-import { createKeyStore, createLoginReader, names } from '../runtime/storage.ts'
+import { createKeyStore, createLoginReader, createSecretReader, names } from '../runtime/storage.ts'
 import { must } from './basics.ts'
 
 export interface Providers {
@@ -45,15 +46,16 @@ export async function buildProviders(
   const [sql, http] = [createWire(clusterNetworks), createHttp(clusterNetworks)]
   const passwords = must(await loadOrCreateDocument(createKeyStore(client, namespace, names.passwordKey), passwordKey(entropy)))
   const readLogin = createLoginReader(client, namespace)
+  const readKey = createSecretReader(client, namespace)
+  const githubApp = createGithubAppProvider({ wire: createGithubWire(http), clock, readKey, prefix })
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
   const aws = createAwsProvider({ wire: createStsWire(http), clock, logins, prefix })
   const serviceAccountToken = createServiceAccountTokenProvider({ tokens: createAnchoredTokens(client), clock, prefix, namespace })
-  const keeper = createMemoryKeeper()
-  const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, keeper, prefix })
+  const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, prefix })
   return {
-    registry: createRegistry([aws, jwt, oauth, postgres, serviceAccountToken, vault, webhook]),
+    registry: createRegistry([aws, githubApp, jwt, oauth, postgres, serviceAccountToken, vault, webhook]),
     async close() {
       http.close()
       await sql.close()

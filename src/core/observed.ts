@@ -19,12 +19,20 @@ export interface ProviderRef {
   readonly name: string
 }
 
+/** What a token of a GitHub App is for: repositories without their owner, and permissions to levels. */
+export interface GithubAsk {
+  readonly repositories: readonly string[]
+  readonly permissions: Readonly<Record<string, string>>
+}
+
 /** One entry of `spec.credentials`. */
 export interface CredentialSpec {
   readonly name: string
   readonly provider: ProviderRef
   readonly audience: string | undefined
   readonly scopes: readonly string[]
+  /** for a provider of type `githubApp`, and for no other */
+  readonly github?: GithubAsk | undefined
   readonly destination: string | undefined
   readonly ttl: Duration
   /** field name to Secret key */

@@ -1,7 +1,7 @@
 // What a credential provider is to the rest of the operator. One implementation a `spec.type`, in src/providers/<type>.
 
 import type { TaskKey, Uid } from '../core/names.ts'
-import type { Failure, RevocationClass } from '../core/observed.ts'
+import type { Failure, GithubAsk, RevocationClass } from '../core/observed.ts'
 import type { Duration, Instant } from '../lib/instant.ts'
 import type { Material } from '../lib/material.ts'
 import type { Result } from '../lib/result.ts'
@@ -26,6 +26,7 @@ export interface CredentialRequest {
   readonly name: string
   readonly audience: string | undefined
   readonly scopes: readonly string[]
+  readonly github?: GithubAsk | undefined
   readonly ttl: Duration
 }
 
@@ -75,6 +76,7 @@ export interface Order {
   readonly credential: string
   readonly audience: string | undefined
   readonly scopes: readonly string[]
+  readonly github?: GithubAsk | undefined
   readonly attempt: number
   readonly issuedAt: Instant
   readonly expiresAt: Instant
@@ -114,7 +116,7 @@ export interface Outside<Params> {
   readonly settling: Duration
   /**
    * `InPlace`: a renewal prolongs what the handle names, with the same fields. `Successor`: it makes another under the same handle, whose
-   * predecessor lives on to its own expiry, so that no pod is without.
+   * predecessor lives on for as long as pods may still hold it.
    */
   readonly renewal: 'InPlace' | 'Successor'
   /** present where the source needs the credential itself, or another value, to end it */
@@ -130,8 +132,21 @@ export interface Outside<Params> {
   clean(params: Params, lease: Lease): Promise<Result<undefined, Failure>>
   /** Every handle at the source that begins with `prefix`, dead ones too. `undefined` where a source cannot be asked. */
   list(params: Params, prefix: string): Promise<Result<readonly string[] | undefined, Failure>>
+  /** present where a predecessor can be ended by itself; one that cannot dies of age */
+  readonly retirement?: Retirement<Params>
   /** present where a source can tell */
   readonly inspection?: Inspection<Params>
+}
+
+/** How what was replaced by a renewal is ended, before its time and before its task's. */
+export interface Retirement<Params> {
+  /** How long after the delivery of its successor pods may still hold it: a kubelet needs up to 90 s to refresh a volume. */
+  readonly grace: Duration
+  /**
+   * Ends what was made under the handle before the renewal of this attempt, and nothing that was made by it or later. Called again until it
+   * is `ok`, with what the row is to note in place of what it notes; `undefined` where there is nothing to end.
+   */
+  retire(params: Params, lease: Lease, attempt: number): Promise<Result<string | undefined, Failure>>
 }
 
 /** What a source says of one handle. `Unknown`: it did not answer, or what it answered proves nothing of that very handle. */

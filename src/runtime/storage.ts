@@ -75,6 +75,25 @@ export function createLoginReader(client: Pick<KubeClient, 'request'>, namespace
   }
 }
 
+/** One value of a Secret that an administrator put into the operator's namespace, with the server that it is for. A failure is a sentence. */
+export function createSecretReader(client: Pick<KubeClient, 'request'>, namespace: string) {
+  return async (name: string, key: string): Promise<Result<{ readonly value: Material; readonly origin: string | undefined }, string>> => {
+    const found = await client.request<KubeObject>({ method: 'GET', path: pathOf(secrets, { namespace, name }) })
+    if (!found.ok)
+      return fail(
+        isNotFound(found.failure)
+          ? `Secret \`${name}\` does not exist in namespace \`${namespace}\`: make it with the key \`${key}\``
+          : `Secret \`${name}\` cannot be read: ${describeError(found.failure)}`,
+      )
+    const value = text(record(found.value.body['data'])[key])
+    if (value === undefined) return fail(`Secret \`${name}\` has no key \`${key}\``)
+    return ok({
+      value: new Material(Buffer.from(value, 'base64')),
+      origin: found.value.body.metadata.annotations?.['taskbound.dev/origin'],
+    })
+  }
+}
+
 /** One JSON document in a ConfigMap. */
 export interface Document {
   read(): Promise<Result<{ readonly value: unknown; readonly version: string | undefined }, string>>

@@ -161,6 +161,7 @@ function order(
     credential: wanted.name,
     audience: spec?.audience,
     scopes: spec?.scopes ?? [],
+    github: spec?.github,
     attempt,
     issuedAt,
     expiresAt: wanted.expiresAt,

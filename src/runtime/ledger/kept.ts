@@ -43,7 +43,7 @@ export interface KeptValues {
 const secrets: Resource = { group: '', version: 'v1', plural: 'secrets' }
 const nameOf = (handle: string): string => `taskbound-kept-${handle}`
 /** Together they fit into a Secret. */
-const [mostValues, longest] = [16, 32_768]
+const [mostValues, longest] = [32, 16_384]
 const [timeout, tries] = [milliseconds(5_000), 4]
 /** By which clocks may differ. */
 const slack = seconds(60)
@@ -62,7 +62,7 @@ interface Opened {
 
 export function createKeptValues(deps: KeptDeps): KeptValues {
   const { client, writes, seal, namespace, clock } = deps
-  /** of closed rows whose values could not be removed */
+  /** of closed rows whose values are not known to be removed */
   const left = new Set<string>()
 
   const placeOf = (lease: Lease, origin: string): SealPlace => ({
@@ -179,13 +179,13 @@ export function createKeptValues(deps: KeptDeps): KeptValues {
     },
     async forget({ handle, provider }) {
       if (deps.findProvider(provider.type)?.outside?.keeps === undefined) return true
+      left.add(handle)
       // no value is kept under this name ever again, so whatever has it now may go
       const path = pathOf(secrets, { namespace, name: nameOf(handle) })
       const body = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Background' }
       const removed = await client.request({ method: 'DELETE', path, accept: metadataOnly, body, timeout })
       const gone = removed.ok || isNotFound(removed.failure)
       if (gone) left.delete(handle)
-      else left.add(handle)
       return gone
     },
     forgotten: async (lease) => !left.has(lease.handle) || values.forget(lease),

@@ -29,6 +29,7 @@ import { createFull, createIntend, type Full, type Intend } from './intend.ts'
 import { createKeptValues } from './kept.ts'
 import { createLanes } from './lanes.ts'
 import { createNote, type NoteReference } from './note.ts'
+import { createRetirements } from './retire.ts'
 import { leasesResource, placeOf } from './rows.ts'
 import { createKeptSettings } from './settings.ts'
 import { createSweep } from './sweep.ts'
@@ -126,7 +127,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
     tell: dying,
   })
 
-  const inspector = createInspector({ ...deps, settings, tell: dying, doomed: (handle) => dying.since(handle) !== undefined })
+  const inspector = createInspector({ ...deps, settings, tell: dying, doomed })
+  const retirements = createRetirements({ ...deps, settings, doomed })
 
   // keys are `<namespace of the task>/<handle>`: a queue is fair between namespaces
   const workKey = (lease: Lease): string => `${lease.task.namespace}/${lease.handle}`
@@ -143,8 +145,9 @@ export function createLedger(deps: LedgerDeps): Ledger {
     queue.forget(key)
     if (after.tag === 'later') queue.addAfter(key, after.delay, 'resync')
     if (after.tag !== 'clean') return
+    const forgetting = values.forget(lease)
     cleanings.of(lease.provider.uid).addAfter(key, after.delay)
-    await values.forget(lease)
+    await forgetting
   }
 
   async function clean(key: string): Promise<void> {
@@ -196,6 +199,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     // a row that begins says nothing of its task: the pass that wrote it is not over yet
     const told = before !== undefined && (after === undefined || isOpen(before) !== isOpen(after) || before.message !== after.message)
     if (told) deps.changed(lease.task.key)
+    retirements.follow(before, after)
     if (after !== undefined && !isOpen(after)) dying.wake(after.handle)
     if (after === undefined && byTask(lease.task.uid).size === 0) seenToGo.delete(lease.task.uid)
   })
@@ -279,18 +283,22 @@ export function createLedger(deps: LedgerDeps): Ledger {
     start() {
       revocations.start(work)
       cleanings.start(clean)
+      retirements.start()
       inspector.start()
       sweeping = setInterval(() => ledger.sweep(), sweepPeriod)
       sweeping.unref()
     },
     sweep() {
-      for (const lease of leases.values()) look(lease, 'resync')
+      for (const lease of leases.values()) {
+        look(lease, 'resync')
+        retirements.look(lease)
+      }
       void sweep.all()
     },
     async stop() {
       clearInterval(sweeping)
       inspector.stop()
-      await Promise.all([revocations.stop(), cleanings.stop()])
+      await Promise.all([revocations.stop(), cleanings.stop(), retirements.stop()])
     },
   }
 
