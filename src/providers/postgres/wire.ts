@@ -158,6 +158,8 @@ export function createWire(inside: readonly string[] = []): Wire {
     const made = new pg.Pool({ ...options(place), max: width, idleTimeoutMillis: 120_000, allowExitOnIdle: true })
     // an idle connection that the server ends
     made.on('error', () => undefined)
+    // one that ends while it is asked: whoever asked hears of it, and without this the process would end as well
+    made.on('connect', (client) => client.on('error', () => undefined))
     pools.set(key, made)
     const [oldest] = pools.keys()
     if (pools.size > places && oldest !== undefined) {
