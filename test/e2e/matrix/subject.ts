@@ -26,7 +26,8 @@ export type Fields = Readonly<Record<string, string>>
 
 export interface Context {
   readonly scenario: Scenario
-  readonly gate: Gate
+  /** what proxies before a source are to ask; without it there are none */
+  readonly gate: Gate | undefined
   /** URL of the issuer, whoever leads */
   readonly issuer: string
   readonly operator: RunningOperator
@@ -62,4 +63,7 @@ export interface Subject {
   close(): Promise<void>
 }
 
-export type StartSubject = (context: Context) => Promise<Subject>
+export interface SubjectType {
+  readonly points: readonly Point[]
+  start(context: Context): Promise<Omit<Subject, 'type' | 'points'>>
+}
