@@ -5,7 +5,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 RESULTS := .cache/results
 
-.PHONY: help demo test test-observability test-node test-providers packages check unit e2e generate cluster cluster-down bench bench-database bundle clean setup
+.PHONY: help demo test test-observability test-node test-providers packages check unit e2e generate cluster cluster-down bench bench-database measure-crashes measure-revocation bundle clean setup
 .NOTPARALLEL:
 
 help: ## this list
@@ -68,6 +68,14 @@ bench: setup ## measures against a bare client
 
 bench-database: setup ## measures with a real PostgreSQL
 	@node test/bench/database.ts
+
+measure-crashes: setup ## the whole crash matrix of every type of provider, half an hour; it writes docs/reference/crash-matrix.md
+	@node test/tools/servers.ts
+	@node test/bench/crashes.ts --write
+
+measure-revocation: setup ## how long after its end a credential still works, at every source; it writes docs/reference/time-to-revoke.md
+	@node test/tools/servers.ts
+	@node test/bench/revocation.ts --write
 
 bundle: setup ## the operator and all it imports as a few files in dist/, of which the image is made
 	@npm run -s bundle
