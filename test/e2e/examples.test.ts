@@ -16,7 +16,7 @@ const blocks = pages.flatMap((page) =>
   ]),
 )
 
-const namespaces = ['quickstart', 'postgresql', 'webhook', 'vault', 'service-account-token', 'examples', 'examples-worker'].map(
+const namespaces = ['quickstart', 'postgresql', 'webhook', 'vault', 'oauth', 'service-account-token', 'examples', 'examples-worker'].map(
   (name) => `taskbound-${name}`,
 )
 let kube: KubeTestClient

@@ -24,6 +24,9 @@ const jwt = { profile: 'AccessToken', audiences: ['https://a.example'] }
 const webhook = { url: 'https://keys.example', audience: 'https://keys.example', scopes: ['read'] }
 const serviceAccountToken = { audiences: ['https://registry.example'], verification: 'TokenReview' }
 const postgres = { host: 'db.example', databases: ['app'], groups: ['app_read'], loginSecretRef: { name: 'db-login' } }
+const oauth = { issuer: 'https://sso.example', clientId: 'taskbound', scopes: ['read'], maxTTLSeconds: 300 }
+const withOauth = (change: Fields = {}): Attempt => ({ spec: { type: 'oauth', jwt: undefined, oauth: { ...oauth, ...change } } })
+const endpoints = { tokenEndpoint: 'https://sso.example/t', revocationEndpoint: 'https://sso.example/r' }
 const vaultPath = { path: 'database/creds/a', kind: 'Lease' }
 const vault = {
   address: 'https://vault.example',
@@ -156,6 +159,36 @@ export const rows: readonly Row[] = [
     rule: "`serviceAccountToken` must be specified when `type` is 'serviceAccountToken'",
     pass: { spec: { type: 'serviceAccountToken', jwt: undefined, serviceAccountToken } },
     fail: { spec: { type: 'serviceAccountToken', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`oauth` must be specified when `type` is 'oauth'",
+    pass: withOauth(),
+    fail: { spec: { type: 'oauth', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`issuer` and `clientId` may not be changed',
+    pass: { ...withOauth(), change: { oauth: { scopes: ['write'] } } },
+    fail: { ...withOauth(), change: { oauth: { clientId: 'other' } } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`revocationEndpoint` and `introspectionEndpoint` may only be specified with `tokenEndpoint`',
+    pass: withOauth({ ...endpoints, introspectionEndpoint: 'https://sso.example/i' }),
+    fail: withOauth({ introspectionEndpoint: 'https://sso.example/i' }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`revocationEndpoint` and `introspectionEndpoint` must be specified with `tokenEndpoint` unless',
+    pass: withOauth({ ...endpoints, revocation: 'ExpireOnly' }),
+    fail: withOauth(endpoints),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`audiences` and `resources` may not hold the same entry',
+    pass: withOauth({ audiences: ['https://a.example'], resources: ['https://b.example'] }),
+    fail: withOauth({ audiences: ['https://a.example'], resources: ['https://b.example', 'https://a.example'] }),
   },
   {
     kind: 'ClusterCredentialProvider',
