@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { createLocalJWKSet, decodeJwt, type JWTPayload, jwtVerify } from 'jose'
+import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
 import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
 import { createClientAssertions } from '../../../src/issuer/client-assertions.ts'
 import { generateKeyDocument } from '../../../src/issuer/key-document.ts'
@@ -35,6 +35,12 @@ export interface Token {
   readonly exp: number
   readonly sub: string
   revoked: boolean
+}
+
+export interface Trusted {
+  readonly client: JSONWebKeySet
+  readonly login: JSONWebKeySet
+  readonly loginIssuer: string
 }
 
 export const clientId = 'taskbound'
@@ -71,9 +77,14 @@ export async function startFake() {
     /** changes what was done into another answer, or cuts it */
     after: undefined as ((request: Request, answer: Answer) => Answer | 'cut' | undefined) | undefined,
     passed: 0,
+    /** milliseconds since the epoch, where its clock is to be another one */
+    clock: undefined as (() => number) | undefined,
+    /** whose assertions and logins it takes */
+    trusted: { client: clientKeyring.jwks(), login: loginKeyring.jwks(), loginIssuer: loginIdentity(identity).url } as Trusted,
     issuer: '',
     caBundle: authority.certificate,
-    now: (): number => Date.now() + fake.passed,
+    now: (): number => (fake.clock?.() ?? Date.now()) + fake.passed,
+    living: (): readonly string[] => [...tokens.keys()].filter((token) => fake.alive(token)),
     alive: (token: string): boolean => {
       const known = tokens.get(token)
       return known !== undefined && !known.revoked && known.exp > fake.now()
@@ -90,7 +101,7 @@ export async function startFake() {
     const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
     if (form['client_assertion_type'] !== type || form['client_id'] !== clientId) return false
     try {
-      const { payload } = await jwtVerify(form['client_assertion'] ?? '', createLocalJWKSet(clientKeyring.jwks()), {
+      const { payload } = await jwtVerify(form['client_assertion'] ?? '', createLocalJWKSet(fake.trusted.client), {
         issuer: clientId,
         subject: clientId,
         typ: 'client-authentication+jwt',
@@ -107,8 +118,8 @@ export async function startFake() {
   async function subjectOf(form: Request['form']): Promise<JWTPayload | undefined> {
     if (form['grant_type'] === 'client_credentials') return { sub: clientId }
     if (form['subject_token_type'] !== 'urn:ietf:params:oauth:token-type:jwt') return undefined
-    const rules = { issuer: loginIdentity(identity).url, audience: fake.issuer, requiredClaims: ['taskbound'] }
-    const verified = await jwtVerify(form['subject_token'] ?? '', createLocalJWKSet(loginKeyring.jwks()), rules).catch(() => undefined)
+    const rules = { issuer: fake.trusted.loginIssuer, audience: fake.issuer, requiredClaims: ['taskbound'] }
+    const verified = await jwtVerify(form['subject_token'] ?? '', createLocalJWKSet(fake.trusted.login), rules).catch(() => undefined)
     return verified?.payload
   }
 

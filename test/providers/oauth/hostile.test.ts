@@ -18,7 +18,7 @@ afterEach(async () => {
 })
 
 const given = (): readonly [string, Token][] => [...fake.tokens]
-const living = (): readonly string[] => given().flatMap(([token]) => (fake.alive(token) ? [token] : []))
+const living = (): readonly string[] => fake.living()
 const wait = (milliseconds: number): void => {
   fake.passed += milliseconds
   world.passed += milliseconds

@@ -1,0 +1,88 @@
+// An authorization server beside the real API server: a provider at it, with its permit, and ways to see what a task has of it.
+
+import type { Scenario } from './scenario.ts'
+
+const operatorNamespace = 'taskbound-system'
+const operatorUser = 'system:serviceaccount:taskbound-system:taskbound'
+const api = '/apis/taskbound.dev/v1alpha1'
+const rowsPath = `${api}/namespaces/${operatorNamespace}/credentialleases`
+
+interface Row {
+  readonly metadata: { readonly name: string }
+  readonly spec: { readonly task: { readonly name: string; readonly namespace: string }; readonly provider: { readonly name: string } }
+  readonly status?: { readonly state: string; readonly message?: string; readonly reference?: string }
+}
+
+export interface Authorized {
+  /** the entry of `spec.credentials` */
+  readonly credential: Readonly<Record<string, unknown>>
+  /** Makes the provider at this server, and its permit. */
+  provide(oauth: Readonly<Record<string, unknown>>): Promise<void>
+  /** A task that asks for a token; answers its name. */
+  task(name?: string, spec?: Readonly<Record<string, unknown>>): Promise<string>
+  /** Rows of the ledger of one task. */
+  rows(task: string): Promise<readonly Row[]>
+  /** The Secrets in which tokens of a task are kept, as they are stored. */
+  kept(task: string): Promise<readonly string[]>
+  /** PEM of the authority of the operator's issuer */
+  authority(): Promise<string>
+  close(): Promise<void>
+}
+
+export function createAuthorized(scenario: Scenario): Authorized {
+  const { kube } = scenario
+  const name = `${scenario.name}-sso`
+  const allRows = async (): Promise<readonly Row[]> => (await kube.must('GET', rowsPath)).items as Row[]
+  const credential = {
+    name: 'api',
+    providerRef: { kind: 'ClusterCredentialProvider', name },
+    audience: 'https://payroll-api.corp.example',
+    scopes: ['payroll:read'],
+    ttlSeconds: 300,
+  }
+  const authorized: Authorized = {
+    credential,
+    async provide(oauth) {
+      await kube.must('POST', `${api}/clustercredentialproviders`, {
+        apiVersion: 'taskbound.dev/v1alpha1',
+        kind: 'ClusterCredentialProvider',
+        metadata: { name },
+        spec: {
+          type: 'oauth',
+          namespaces: { matchLabels: { 'test.taskbound.dev/scenario': scenario.name } },
+          allowedAddresses: ['127.0.0.0/8', '::1'],
+          oauth: { clientId: 'taskbound', scopes: ['payroll:read'], audiences: [credential.audience], maxTTLSeconds: 300, ...oauth },
+        },
+      })
+      await kube.must('POST', `${api}/clusteragentpolicies`, {
+        apiVersion: 'taskbound.dev/v1alpha1',
+        kind: 'ClusterAgentPolicy',
+        metadata: { name },
+        spec: {
+          cedar: `@id("oauth") permit (principal in Taskbound::Namespace::"${scenario.namespace}", action, resource == Taskbound::ClusterProvider::"${name}");`,
+        },
+      })
+    },
+    task: (task, spec = {}) => scenario.task({ ...(task === undefined ? {} : { name: task }), spec, credential }),
+    rows: async (task) => (await allRows()).filter(({ spec }) => spec.task.name === task && spec.task.namespace === scenario.namespace),
+    async kept(task) {
+      const found = await Promise.all(
+        (await authorized.rows(task)).map(({ metadata }) =>
+          kube.request('GET', `/api/v1/namespaces/${operatorNamespace}/secrets/taskbound-kept-${metadata.name}`),
+        ),
+      )
+      return found.flatMap(({ status, body }) => (status === 200 ? [JSON.stringify(body)] : []))
+    },
+    async authority() {
+      const { data } = await kube.must('GET', `/api/v1/namespaces/${operatorNamespace}/configmaps/taskbound-issuer-ca-bundle`)
+      return String(data['ca.crt'])
+    },
+    async close() {
+      // an operator of a later test would try for ever what can be asked nobody any more
+      for (const { metadata, spec } of await allRows())
+        if (spec.provider.name === name) await kube.request('DELETE', `${rowsPath}/${metadata.name}`, undefined, { as: operatorUser })
+      for (const plural of ['clusteragentpolicies', 'clustercredentialproviders']) await kube.request('DELETE', `${api}/${plural}/${name}`)
+    },
+  }
+  return authorized
+}
