@@ -284,7 +284,7 @@ export interface CredentialSpec {
  */
 export interface ProviderRef {
   /**
-   * Kind of the provider. Only `ClusterCredentialProvider` is available in this version.
+   * Kind of the provider: `ClusterCredentialProvider` for one of the cluster, `CredentialProvider` for one of the task's own namespace.
    */
   readonly kind: 'ClusterCredentialProvider' | 'CredentialProvider'
   /**
@@ -638,9 +638,9 @@ export interface ClusterCredentialProvider {
  */
 export interface ClusterCredentialProviderSpec {
   /**
-   * What kind of source it is. `githubApp`: installation tokens of a GitHub App for named repositories. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent. `oauth`: access tokens of an OAuth authorization server of your own.
+   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent. `oauth`: access tokens of an OAuth authorization server of your own. `aws`: a session of an AWS role, which nobody can end. `githubApp`: installation tokens of a GitHub App for named repositories.
    */
-  readonly type: 'githubApp' | 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken' | 'oauth'
+  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken' | 'oauth' | 'aws' | 'githubApp'
   readonly namespaces?: NamespaceSelector
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
@@ -658,13 +658,14 @@ export interface ClusterCredentialProviderSpec {
    * What follows where somebody else ends a credential of a live task at its source, and the source can tell. `Fail`: it was meant; the task is over, and all else that it has dies. `Reissue`: the task is decided afresh and gets new credentials; from the second time on after a wait that doubles each time, up to an hour.
    */
   readonly onExternalRevocation: 'Fail' | 'Reissue'
-  readonly githubApp?: GithubAppProviderSpec
   readonly jwt?: JwtProviderSpec
   readonly postgres?: PostgresProviderSpec
   readonly webhook?: WebhookProviderSpec
   readonly vault?: VaultProviderSpec
   readonly serviceAccountToken?: ServiceAccountTokenProviderSpec
   readonly oauth?: OauthProviderSpec
+  readonly aws?: AwsProviderSpec
+  readonly githubApp?: GithubAppProviderSpec
 }
 /**
  * Selects, by their labels, the namespaces whose tasks may refer to the provider. Unlike elsewhere in Kubernetes, an absent or empty selector selects nobody. Every namespace: `matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]`.
@@ -697,59 +698,6 @@ export interface NamespaceRequirement {
    * Values, for example `payroll`.
    */
   readonly values?: readonly string[]
-}
-/**
- * A GitHub App, installed at one account. Each credential is an installation token for the repositories and permissions that its task asks for in its own block `github`, and for no more than is listed here. For `type` `githubApp`.
- */
-export interface GithubAppProviderSpec {
-  /**
-   * Base URL of the API: that of GitHub, `https://api.<subdomain>.ghe.com`, or `https://<host>/api/v3` of an Enterprise Server. TLS is always verified, and no redirect is followed.
-   */
-  readonly apiUrl: string
-  /**
-   * Certificates (PEM) of the authorities that may vouch for the server. Without it those that Node.js ships are trusted.
-   */
-  readonly caBundle?: string
-  /**
-   * Organization or user that the App is installed at, for example `corp`. Tokens for repositories of anybody else are refused.
-   */
-  readonly account: string
-  /**
-   * Client id of the App, for example `Iv23liAbCdEf`.
-   */
-  readonly clientId?: string
-  /**
-   * Id of the App, instead of `clientId`.
-   */
-  readonly appId?: number
-  /**
-   * Id of the installation at `account`; the last part of the URL of its settings.
-   */
-  readonly installationId: number
-  readonly privateKeySecretRef: GithubAppProviderSpecPrivateKeySecretRef
-  /**
-   * Every repository that a task may ask for, by its name without the account.
-   */
-  readonly repositories: readonly string[]
-  /**
-   * Every permission that a task may ask for, and up to which level, for example `contents: read`. GitHub adds `metadata: read` to each token by itself.
-   */
-  readonly permissions: {
-    readonly [k: string]: 'read' | 'write' | 'admin'
-  }
-  /**
-   * The longest life of a credential without renewal; a task that asks for more is refused. GitHub's tokens live an hour; what is to live shorter is ended by the operator.
-   */
-  readonly maxTTLSeconds: number
-}
-/**
- * The Secret in the operator's namespace that holds a private key of the App (PEM), in the key `private-key.pem`. It must carry the annotation `taskbound.dev/origin` with `<host>:<port>` of this provider, for example `api.github.com:443`, so that nothing signed by it is shown to another server.
- */
-export interface GithubAppProviderSpecPrivateKeySecretRef {
-  /**
-   * Name of the Secret.
-   */
-  readonly name: string
 }
 /**
  * Signed tokens of this installation's own issuer. For `type` `jwt`.
@@ -1004,6 +952,109 @@ export interface OauthProviderSpec {
   readonly caBundle?: string
 }
 /**
+ * A role at AWS. Each task gets a session of it, by a login token of its own, with a name, tags and a policy of its own. AWS ends no session: it works to its expiry, so revocation is `ExpireOnly`. For `type` `aws`.
+ */
+export interface AwsProviderSpec {
+  /**
+   * The role, for example `arn:aws:iam::123456789012:role/payroll`. Its trust policy says which tasks are let in.
+   */
+  readonly roleArn: string
+  /**
+   * The region whose STS is asked, for example `eu-central-1`; also what the task is given as its region.
+   */
+  readonly region: string
+  /**
+   * Where STS is, for example an endpoint of a VPC. Without it `https://sts.<region>.amazonaws.com`.
+   */
+  readonly endpoint?: string
+  /**
+   * Certificates (PEM) of the authorities that may vouch for `endpoint`. Without it those that Node.js ships are trusted.
+   */
+  readonly caBundle?: string
+  /**
+   * The audience of the login tokens: a client ID of the OIDC provider at AWS, and what the role's trust policy compares. It belongs to this provider alone, so a second one needs another, for example `sts.amazonaws.com/payroll`.
+   */
+  readonly audience: string
+  /**
+   * Every kind of session that a task may ask for by `scopes`; a credential is one of them.
+   */
+  readonly sessions: readonly AwsProviderSpecSessions[]
+  /**
+   * The longest life of a session, and so the longest that one can work after the end of its task. A task that asks for more is refused. No session lives shorter than 15 minutes; the role's own maximum must allow it.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
+ * One kind of session, which can do what the role can and its policies allow.
+ */
+export interface AwsProviderSpecSessions {
+  /**
+   * What a task names in `scopes`, for example `payroll:read`.
+   */
+  readonly name: string
+  /**
+   * Managed policies of the role's account, or of AWS, that limit the session.
+   */
+  readonly policyArns?: readonly string[]
+  /**
+   * An IAM policy in JSON that limits the session.
+   */
+  readonly policy?: string
+}
+/**
+ * A GitHub App, installed at one account. Each credential is an installation token for the repositories and permissions that its task asks for in its own block `github`, and for no more than is listed here. For `type` `githubApp`.
+ */
+export interface GithubAppProviderSpec {
+  /**
+   * Base URL of the API: that of GitHub, `https://api.<subdomain>.ghe.com`, or `https://<host>/api/v3` of an Enterprise Server. TLS is always verified, and no redirect is followed.
+   */
+  readonly apiUrl: string
+  /**
+   * Certificates (PEM) of the authorities that may vouch for the server. Without it those that Node.js ships are trusted.
+   */
+  readonly caBundle?: string
+  /**
+   * Organization or user that the App is installed at, for example `corp`. Tokens for repositories of anybody else are refused.
+   */
+  readonly account: string
+  /**
+   * Client id of the App, for example `Iv23liAbCdEf`.
+   */
+  readonly clientId?: string
+  /**
+   * Id of the App, instead of `clientId`.
+   */
+  readonly appId?: number
+  /**
+   * Id of the installation at `account`; the last part of the URL of its settings.
+   */
+  readonly installationId: number
+  readonly privateKeySecretRef: GithubAppProviderSpecPrivateKeySecretRef
+  /**
+   * Every repository that a task may ask for, by its name without the account.
+   */
+  readonly repositories: readonly string[]
+  /**
+   * Every permission that a task may ask for, and up to which level, for example `contents: read`. GitHub adds `metadata: read` to each token by itself.
+   */
+  readonly permissions: {
+    readonly [k: string]: 'read' | 'write' | 'admin'
+  }
+  /**
+   * The longest life of a credential without renewal; a task that asks for more is refused. GitHub's tokens live an hour; what is to live shorter is ended by the operator.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
+ * The Secret in the operator's namespace that holds a private key of the App (PEM), in the key `private-key.pem`. It must carry the annotation `taskbound.dev/origin` with `<host>:<port>` of this provider, for example `api.github.com:443`, so that nothing signed by it is shown to another server.
+ */
+export interface GithubAppProviderSpecPrivateKeySecretRef {
+  /**
+   * Name of the Secret.
+   */
+  readonly name: string
+}
+/**
  * What is known about the provider. Only the operator's identity can write it.
  */
 export interface ClusterCredentialProviderStatus {
@@ -1088,7 +1139,7 @@ export interface CredentialLeaseStatus {
    */
   readonly state: 'Intended' | 'Issued' | 'Revoking' | 'Revoked' | 'Expired' | 'Irrevocable'
   /**
-   * What the source itself calls it, where that cannot be told from the handle; written before anything of worth is asked for. It is nothing that anybody could log in with.
+   * What the source itself calls it, where that cannot be told from the handle, or until when it lives, where nobody can end it; written before anything of worth is asked for. It is nothing that anybody could log in with.
    */
   readonly reference?: string
   /**
@@ -1119,4 +1170,51 @@ export interface CredentialLeaseStatus {
    * What failed, since when and what happens next.
    */
   readonly message?: string
+}
+/**
+ * CredentialProvider is a place that credentials come from, for the tasks of its own namespace. It uses nothing but one Secret of that namespace, which the operator reads by a Role that the namespace gives it. Each use needs a permit, from an AgentPolicy of the namespace or from a ClusterAgentPolicy.
+ */
+export interface CredentialProvider {
+  readonly apiVersion: 'taskbound.dev/v1alpha1'
+  readonly kind: 'CredentialProvider'
+  readonly metadata: NamespacedMeta
+  readonly spec: CredentialProviderSpec
+  readonly status?: CredentialProviderStatus
+}
+/**
+ * What the provider is. It has exactly one block, called like its `type`. Types that use an identity of the cluster exist only as ClusterCredentialProvider.
+ */
+export interface CredentialProviderSpec {
+  /**
+   * What kind of source it is. `postgres`: a login role of its own in a PostgreSQL server for each task. `githubApp`: a token of a GitHub App, for the repositories and permissions that a task asks for.
+   */
+  readonly type: 'postgres' | 'githubApp'
+  /**
+   * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
+   */
+  readonly sensitivity: 'Public' | 'Internal' | 'Confidential' | 'Restricted'
+  /**
+   * DNS names of the hosts where its credentials are meant to be used, for example `payroll-api.corp.example`. Policies read them.
+   */
+  readonly destinations?: readonly string[]
+  /**
+   * What follows where somebody else ends a credential of a live task at its source, and the source can tell. `Fail`: it was meant; the task is over, and all else that it has dies. `Reissue`: the task is decided afresh and gets new credentials; from the second time on after a wait that doubles each time, up to an hour.
+   */
+  readonly onExternalRevocation: 'Fail' | 'Reissue'
+  readonly postgres?: PostgresProviderSpec
+  readonly githubApp?: GithubAppProviderSpec
+}
+/**
+ * What is known about the provider. Only the operator's identity can write it.
+ */
+export interface CredentialProviderStatus {
+  /**
+   * The `metadata.generation` that this status speaks of.
+   */
+  readonly observedGeneration?: number
+  readonly revocation?: RevocationPromise
+  /**
+   * `Ready`: whether it can issue; if not, the message says what to do.
+   */
+  readonly conditions?: readonly Condition[]
 }

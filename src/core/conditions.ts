@@ -98,7 +98,11 @@ function revoked({ leases }: Observed, { standing }: Plan, record: TaskRecord, f
   const over = standing.kind === 'ended' || standing.kind === 'stopped'
   if (record.attempt === 0) return { status: over ? 'True' : 'Unknown', reason: 'NothingIssued', message: '' }
   if (!over) return { status: 'False', reason: 'StillLive', message: '' }
-  if (phase(record) !== 'none' || leases.some(({ open }) => open) || record.credentials.some((c) => isAlive(c, now)))
+  const expiring = leases.filter((lease) => lease.open && lease.expiring === true)
+  const waited = ({ handle }: TaskRecord['credentials'][number]): boolean => expiring.some((lease) => lease.handle === handle)
+  const owed =
+    leases.some((lease) => lease.open && lease.expiring !== true) || record.credentials.some((c) => isAlive(c, now) && !waited(c))
+  if (phase(record) !== 'none' || owed)
     return {
       status: 'False',
       reason: 'RevocationUnconfirmed',
@@ -113,6 +117,12 @@ function revoked({ leases }: Observed, { standing }: Plan, record: TaskRecord, f
       status: 'False',
       reason: 'ValueRemains',
       message: `credential \`${lasting.name}\`: its value existed before the task and works until it is changed at its source`,
+    }
+  if (expiring.length > 0)
+    return {
+      status: 'False',
+      reason: 'ExpiresAt',
+      message: expiring.map(({ credential, message }) => `credential \`${credential}\`: ${message ?? ''}`).join('; '),
     }
   const dies = lastExpiry(record, now)
   if (dies !== undefined)

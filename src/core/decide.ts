@@ -63,7 +63,8 @@ function buried(record: TaskRecord, leases: Observed['leases'], now: Instant): T
 /** Nothing works here: a new attempt with everything new. What an open intent may have left behind is overwritten or refused. */
 function activate({ task, credentials, leases }: Observed, now: Instant): readonly Effect[] {
   const { record } = task
-  const open = leases.filter((lease) => lease.open)
+  // what only has to expire is waited for by nobody: all that can be done about it was done
+  const open = leases.filter((lease) => lease.open && lease.expiring !== true)
   if (open.length > 0) return clearAway(record, open)
   const attempt = record.attempt + 1
   const issuedAt = wholeSecond(now)

@@ -38,6 +38,9 @@ export interface Lease {
   readonly acknowledged: string | undefined
 }
 
+/** Whether nobody can end it, and it is only waited for until it dies by itself. */
+export const isExpiring = ({ state, reason }: Pick<Lease, 'state' | 'reason'>): boolean => state === 'Revoking' && reason === 'ExpiresAt'
+
 /** How long after the row is written something may be sent to the source. */
 export const effectTime: Duration = seconds(30)
 /** Closed rows stay that long, so that a handle is never used twice and auditors find them. */

@@ -214,6 +214,8 @@ export interface LeaseFacts {
   readonly attempt?: number
   /** found ended at its source by somebody else: when, and what the provider's object says is to follow */
   readonly foundDead?: { readonly at: Instant; readonly after: AfterLoss } | undefined
+  /** open, and all that is left to do for it is to wait: it dies by itself at a time that its message says */
+  readonly expiring?: boolean
   /** why it is not dead */
   readonly message: string | undefined
 }

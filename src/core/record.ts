@@ -45,9 +45,13 @@ function expired({ handle, renewAt, revokedAt, expiresAt }: CredentialRecord): b
 /** A value that was there before its task: it works until somebody changes it, and no time is known. */
 export const lasts = ({ revocation }: Pick<CredentialRecord, 'revocation'>): boolean => revocation.bound >= endless
 
-/** When the last of what cannot be revoked at its source dies by itself, if that is still to come. */
+/**
+ * When the last of what cannot be revoked at its source dies by itself, if that is still to come. What is outside the cluster has a row that
+ * knows it better, and is open until then.
+ */
 export function lastExpiry(record: TaskRecord, now: Instant): Instant | undefined {
-  const times = record.credentials.filter((c) => c.revocation.class === 'ExpireOnly' && !lasts(c)).map((c) => dies(record, c))
+  const unrevocable = record.credentials.filter((c) => c.revocation.class === 'ExpireOnly' && c.handle === undefined)
+  const times = unrevocable.map((c) => dies(record, c))
   const latest = Math.max(...times)
   return latest > now ? at(latest) : undefined
 }

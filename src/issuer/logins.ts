@@ -22,13 +22,14 @@ export interface LoginsDeps {
 }
 
 export function createLogins({ signer, identity, clock, entropy }: LoginsDeps): Logins {
-  async function login(audience: string, of: Pick<LoginFacts, 'order' | 'handle'>): Promise<Result<Material, string>> {
+  async function login(audience: string, of: Pick<LoginFacts, 'order' | 'handle' | 'tags'>): Promise<Result<Material, string>> {
     const facts = { identity: loginIdentity(identity), audience, tokenId: entropy.uuid(), now: clock.now(), ...of }
     const claims = loginClaims(facts)
     return claims.ok ? ok(await signer.sign('Login', claims.value)) : claims
   }
   return {
-    task: (order, audience, handle) => login(audience, { order, ...(handle === undefined ? {} : { handle }) }),
+    task: (order, audience, handle, tags) =>
+      login(audience, { order, ...(handle === undefined ? {} : { handle }), ...(tags === undefined ? {} : { tags }) }),
     operator: (audience) => login(audience, {}),
   }
 }

@@ -21,6 +21,8 @@ export interface Queue {
   retry(key: string, priority?: WorkPriority): void
   /** The key is well: its backoff begins anew. */
   forget(key: string): void
+  /** So many keys in work wait for somebody else and take no place: others are worked on instead of them. */
+  lend(places: number): void
   depth(): Readonly<Record<WorkPriority | 'working' | 'delayed', number>>
   /** how long the key that waits longest has been waiting */
   oldest(): Duration | undefined
@@ -69,6 +71,7 @@ export function createQueue(deps: QueueDeps): Queue {
   const finished = Promise.withResolvers<void>()
   let work: Worker | undefined
   let closing = false
+  let lent = 0
 
   function hasRoom(group: string, priority: WorkPriority): boolean {
     if (deps.share === undefined) return true
@@ -79,9 +82,9 @@ export function createQueue(deps: QueueDeps): Queue {
 
   function pump(): void {
     if (work === undefined) return
-    while (working.size < concurrency) {
+    while (working.size < concurrency + lent) {
       const ordinary = [...working.values()].filter((priority) => priority !== 'end').length
-      const next = waiting.take((priority) => priority === 'end' || ordinary < concurrency - reserved, hasRoom)
+      const next = waiting.take((priority) => priority === 'end' || ordinary < concurrency - reserved + lent, hasRoom)
       if (next === undefined) break
       working.set(next.key, next.priority)
       void process(work, next.key, next.priority)
@@ -126,6 +129,10 @@ export function createQueue(deps: QueueDeps): Queue {
       queue.addAfter(key, backoff(settings, count, entropy.unit()), priority ?? working.get(key) ?? 'new')
     },
     forget: (key) => void failures.delete(key),
+    lend(places) {
+      lent = places
+      pump()
+    },
     depth: () => ({
       end: waiting.count('end'),
       new: waiting.count('new'),

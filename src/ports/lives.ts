@@ -11,9 +11,13 @@ export const judgeMaxTtl = (maxTtl: Duration): string | undefined =>
   maxTtl < minTtl ? `\`maxTTLSeconds\` is below ${toSeconds(minTtl)}, the shortest life that can be renewed in time` : undefined
 
 /** Whether a provider with this ceiling can give the life that is asked for. */
-export function judgeTtl({ name, ttl }: Pick<CredentialRequest, 'name' | 'ttl'>, maxTtl: Duration): Failure | undefined {
-  if (ttl >= minTtl && ttl <= maxTtl) return undefined
-  const range = `${toSeconds(minTtl)} to ${toSeconds(maxTtl)}`
+export function judgeTtl(
+  { name, ttl }: Pick<CredentialRequest, 'name' | 'ttl'>,
+  maxTtl: Duration,
+  least: Duration = minTtl,
+): Failure | undefined {
+  if (ttl >= least && ttl <= maxTtl) return undefined
+  const range = `${toSeconds(least)} to ${toSeconds(maxTtl)}`
   const message = `credential \`${name}\` asks for a life of ${toSeconds(ttl)} seconds: set \`ttlSeconds\` to a value from ${range}`
   return { reason: 'TtlOutOfRange', message }
 }

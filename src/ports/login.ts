@@ -4,8 +4,11 @@ import type { Order } from './provider.ts'
 
 /** Tokens by which the source of a provider knows who asks. Each is for one audience and lives a minute. A failure is a sentence. */
 export interface Logins {
-  /** on behalf of one task; with the handle of the row, where the source is to know it */
-  task(order: Order, audience: string, handle?: string): Promise<Result<Material, string>>
+  /**
+   * On behalf of one task; with the handle of the row, where the source is to know it.
+   * @param tags of the session that AWS makes of it: nothing but the token can give a session its tags
+   */
+  task(order: Order, audience: string, handle?: string, tags?: Readonly<Record<string, string>>): Promise<Result<Material, string>>
   /** of the operator itself: to end what it made, and to see whether the source answers */
   operator(audience: string): Promise<Result<Material, string>>
 }

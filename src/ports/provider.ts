@@ -5,6 +5,7 @@ import type { Failure, GithubAsk, RevocationClass } from '../core/observed.ts'
 import type { Duration, Instant } from '../lib/instant.ts'
 import type { Material } from '../lib/material.ts'
 import type { Result } from '../lib/result.ts'
+import type { Handed } from './handed.ts'
 import type { StatusRef } from './signer.ts'
 
 export type { Failure, RevocationClass }
@@ -97,12 +98,6 @@ export interface Reservation {
   readonly kept?: Kept
 }
 
-/** Why what was issued may work yet. */
-export interface Unrevoked extends Failure {
-  /** everything was done that kills it, and it is refused everywhere after that long: no failure, and asked about again then */
-  readonly deadIn?: Duration
-}
-
 /** Fields of one credential. The single-value field is called `token` in `primary`. */
 export interface Issued {
   /** field name to bytes; exactly one field means the Secret's key is the credential's own name */
@@ -122,7 +117,7 @@ export interface Outside<Params> {
   readonly settling: Duration
   /**
    * `InPlace`: a renewal prolongs what the handle names, with the same fields. `Successor`: it makes another under the same handle, whose
-   * predecessor lives on to its own expiry, so that no pod is without.
+   * predecessor lives on for as long as pods may still hold it.
    */
   readonly renewal: 'InPlace' | 'Successor'
   /** present where the source needs the credential itself, or another value, to end it */
@@ -138,8 +133,21 @@ export interface Outside<Params> {
   clean(params: Params, lease: Lease): Promise<Result<undefined, Failure>>
   /** Every handle at the source that begins with `prefix`, dead ones too. `undefined` where a source cannot be asked. */
   list(params: Params, prefix: string): Promise<Result<readonly string[] | undefined, Failure>>
+  /** present where a predecessor can be ended by itself; one that cannot dies of age */
+  readonly retirement?: Retirement<Params>
   /** present where a source can tell */
   readonly inspection?: Inspection<Params>
+}
+
+/** How what was replaced by a renewal is ended, before its time and before its task's. */
+export interface Retirement<Params> {
+  /** How long after the delivery of its successor pods may still hold it: a kubelet needs up to 90 s to refresh a volume. */
+  readonly grace: Duration
+  /**
+   * Ends what was made under the handle before the renewal of this attempt, and nothing that was made by it or later. Called again until it
+   * is `ok`, with what the row is to note in place of what it notes; `undefined` where there is nothing to end.
+   */
+  retire(params: Params, lease: Lease, attempt: number): Promise<Result<string | undefined, Failure>>
 }
 
 /** What a source says of one handle. `Unknown`: it did not answer, or what it answered proves nothing of that very handle. */
@@ -156,11 +164,19 @@ export interface Inspection<Params> {
   look(params: Params, leases: readonly Lease[]): Promise<readonly Sight[]>
 }
 
+/** Why something is not known to be dead. */
+export interface Unrevoked extends Failure {
+  /** all was done that can be, and it is refused from this time on at the latest: no failure of its source, and not tried before then */
+  readonly until?: Instant
+}
+
 /** `Params` is the provider's typed block of the custom resource. Every method may be called again with the same input. */
 export interface Provider<Params> {
   readonly type: string
   /** present where what it issues exists outside the cluster */
   readonly outside?: Outside<Params>
+  /** The one Secret that it needs where it is of a namespace. Pure. */
+  handed?(params: Params): Handed
   /** From the spec alone. Pure. */
   promises(params: Params): Promises
   /** Whether the object may be used at all; a failure becomes its `Ready=False`. Pure for providers without an outside. */
@@ -176,3 +192,9 @@ export interface Provider<Params> {
   /** Kills what was issued under a reservation. Idempotent; `ok` means that the class's promise holds from now on. */
   revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Unrevoked>>
 }
+
+/**
+ * The implementation of a `spec.type` for provider objects of a kind: those of a namespace have implementations of their own, which reach no
+ * further than what that namespace gives.
+ */
+export type FindProvider = (type: string, kind: string) => Provider<unknown> | undefined

@@ -2,8 +2,8 @@
 // and what the leader reports there of what is left. What it means for a task is decided in the core.
 
 import type { Lease } from '../core/lease.ts'
-import { isOpen } from '../core/lease.ts'
-import type { TaskKey } from '../core/names.ts'
+import { isExpiring, isOpen } from '../core/lease.ts'
+import { providerKey, type TaskKey } from '../core/names.ts'
 import type { Task } from '../core/observed.ts'
 import { isAlive, phase } from '../core/record.ts'
 import type { KubeClient } from '../kube/client.ts'
@@ -52,14 +52,17 @@ export function readDrainStatus(object: KubeObject): DrainStatus | undefined {
 }
 
 /** Whether something of a task may still work, or its Secret may still exist. */
-const owes = ({ record }: Task, now: Instant): boolean => phase(record) !== 'none' || record.credentials.some((c) => isAlive(c, now))
+const owes = ({ record }: Task, now: Instant, expiring: ReadonlySet<string>): boolean =>
+  phase(record) !== 'none' || record.credentials.some((c) => isAlive(c, now) && !expiring.has(c.handle ?? ''))
 
 const most = 20
 
-/** What is left to take back. */
+/** What is left to take back. What nobody can end is not waited for: it dies without an operator too. */
 export function remains(tasks: Iterable<Task>, leases: Iterable<Lease>, now: Instant): Pick<DrainStatus, 'tasks' | 'leases' | 'remaining'> {
-  const left = [...tasks].filter((task) => owes(task, now))
-  const open = [...leases].filter(isOpen)
+  const rows = [...leases].filter(isOpen)
+  const expiring = new Set(rows.filter(isExpiring).map(({ handle }) => handle))
+  const left = [...tasks].filter((task) => owes(task, now, expiring))
+  const open = rows.filter((row) => !isExpiring(row))
   return {
     tasks: left.length,
     leases: open.length,
@@ -68,7 +71,8 @@ export function remains(tasks: Iterable<Task>, leases: Iterable<Lease>, now: Ins
       ...open
         .slice(0, most)
         .map(
-          ({ handle, task, provider, message }) => `${handle} of ${task.key} at provider ${provider.name}: ${message ?? 'being revoked'}`,
+          ({ handle, task, provider, message }) =>
+            `${handle} of ${task.key} at provider ${providerKey(provider, task.namespace)}: ${message ?? 'being revoked'}`,
         ),
     ],
   }

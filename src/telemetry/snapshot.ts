@@ -53,14 +53,20 @@ export interface LeaseRow {
   /** name of the provider object */
   readonly provider: string
   readonly expiresAt: Instant | undefined
-  /** `Overdue`: it is being revoked for longer than a minute */
-  readonly state: 'Open' | 'Revoking' | 'Overdue'
+  /** `Expiring`: it cannot be revoked and dies by itself; `Overdue`: it is being revoked for longer than a minute */
+  readonly state: 'Open' | 'Revoking' | 'Expiring' | 'Overdue'
 }
 
 /** A policy object. `Outdated`: its text is not valid, and an earlier one is in force. `Broken`: it never had a valid one. */
 export interface PolicyRow {
   readonly scope: 'Cluster' | 'Namespace'
   readonly state: 'New' | 'Valid' | 'Outdated' | 'Broken'
+}
+
+/** A provider object, as its `Ready` condition has it. */
+export interface ProviderRow {
+  readonly name: string
+  readonly ready: boolean
 }
 
 /** Why nothing is issued at all. */
@@ -82,6 +88,7 @@ export interface Snapshot {
   /** the most open rows of one namespace at one provider */
   readonly ledgerLimit: number
   policies(): Iterable<PolicyRow>
+  providers(): Iterable<ProviderRow>
   /** when a policy came into force, changed or went, or when this replica started */
   policyChangedAt(): Instant | undefined
 }

@@ -6,7 +6,7 @@ import { reasons } from '../../src/api/reasons.ts'
 import { asUid, toTaskKey } from '../../src/core/names.ts'
 import { at, type Duration, milliseconds, plus, seconds } from '../../src/lib/instant.ts'
 import type { Result } from '../../src/lib/result.ts'
-import type { CredentialRequest, Failure, Issued, Lease, Order, Provider, Reservation } from '../../src/ports/provider.ts'
+import type { CredentialRequest, Failure, Issued, Lease, Order, Provider, Reservation, Unrevoked } from '../../src/ports/provider.ts'
 
 /** A provider with a source that the suite can look at and break. */
 export interface ProviderWorld<Params> {
@@ -18,6 +18,8 @@ export interface ProviderWorld<Params> {
   record(order: Order, reservation: Reservation): void
   /** a row of the ledger with a handle that was never used; where what is issued exists outside */
   lease?(): Lease
+  /** the row with what was noted in it; where a source does not call things by their handle */
+  noted?(lease: Lease): Lease
   /** fields that are no secret, such as a name; every other one is */
   readonly plain?: readonly string[]
   /** whether the source accepts these fields now; a source of class ExpireOnly accepts until expiry */
@@ -49,6 +51,14 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
     ttl: milliseconds(order.expiresAt - order.issuedAt),
     ...change,
   })
+  /** Where nobody can end it before its time, that is all there is to know: not for longer than was promised. */
+  function settled(world: ProviderWorld<Params>, answer: Result<undefined, Unrevoked>): Result<undefined, Unrevoked> {
+    if (answer.ok || answer.failure.until === undefined) return answer
+    const { revocation, bound } = world.provider.promises(world.params)
+    expect([revocation, answer.failure.reason]).toEqual(['ExpireOnly', 'ExpiresAt'])
+    expect(answer.failure.until - Date.now()).toBeLessThanOrEqual(bound + 2000)
+    return { ok: true, value: undefined }
+  }
   const bytesOf = (result: Issued) => Object.values(result.fields).map((field) => new TextDecoder().decode(field.reveal()))
 
   describe(`the provider ${name}`, () => {
@@ -101,7 +111,7 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       const kept = world.provider.outside?.renewal === 'InPlace'
       expect(bytesOf(renewed).join() === bytesOf(result).join()).toBe(kept)
       expect(await world.accepts(result)).toBe(true)
-      expect(await world.provider.revoke(world.params, reservation)).toEqual({ ok: true, value: undefined })
+      expect(settled(world, await world.provider.revoke(world.params, reservation))).toEqual({ ok: true, value: undefined })
       const dead = world.provider.promises(world.params).revocation !== 'ExpireOnly'
       expect(await world.accepts(result)).toBe(!dead)
       expect(await world.accepts(renewed)).toBe(!dead)
@@ -111,8 +121,8 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       const world = await makeWorld()
       const { reservation } = await issued(world)
       const done = { ok: true, value: undefined }
-      expect(await world.provider.revoke(world.params, reservation)).toEqual(done)
-      expect(await world.provider.revoke(world.params, reservation)).toEqual(done)
+      expect(settled(world, await world.provider.revoke(world.params, reservation))).toEqual(done)
+      expect(settled(world, await world.provider.revoke(world.params, reservation))).toEqual(done)
       expect(await world.provider.revoke(world.params, reserve(world))).toEqual(done)
       expect(await world.provider.revoke(world.params, {})).toEqual(done)
       expect((await world.provider.revoke(undefined, reservation)).ok).toBe(world.provider.outside === undefined)
@@ -141,6 +151,24 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
         expect((await world.provider.renew(world.params, { ...order, ...change }, late)).ok).toBe(false)
       }
       expect(await listed()).not.toContain(late.lease?.handle)
+    })
+
+    test('outside, tells what lives from what was ended where it can, and concludes nothing from a source that is broken', async () => {
+      const world = await makeWorld()
+      const { inspection } = world.provider.outside ?? {}
+      if (inspection === undefined) return
+      const [one, other] = [await issued(world), await issued(world)]
+      const look = () => {
+        const leases = [one, other].flatMap(({ reservation: { lease } }) => (lease === undefined ? [] : [world.noted?.(lease) ?? lease]))
+        return inspection.look(world.params, leases)
+      }
+      expect(inspection.batch).toBeGreaterThan(1)
+      expect(await look()).toEqual(['Alive', 'Alive'])
+      expect(await inspection.look(world.params, [])).toEqual([])
+      await world.provider.revoke(world.params, one.reservation)
+      expect(await look()).toEqual(['Dead', 'Alive'])
+      world.breakSource('canary-5b0c1d')
+      expect(await look()).toEqual(['Unknown', 'Unknown'])
     })
 
     test('outside, issues nothing without a row, nor twice under one, nor under another installation\u2019s handle', async () => {

@@ -93,12 +93,18 @@ describe('the effects of a plan, by what the ledger has', () => {
   const [row, stray, later] = [makeRow(), makeRow({ handle: 'stray', attempt: 0 }), makeRow({ handle: 'later', attempt: 4 })]
   const dead = makeRow({ open: false, dead: true })
   const givenUp = makeRow({ open: false, message: 'no such server' })
+  const waited = makeRow({ expiring: true })
   const left = withdrawn({ attempt: 3, withdrawnAttempt: 3 })
   const rows = (...leases: readonly (typeof row)[]) => ({ leases })
 
   test.each<readonly [string, Case, readonly string[]]>([
     ['an open intent with its row', { record: open({ credentials: outside }), over: rows(row) }, ['RecordIntent', 'RevokeLease']],
     ['an open intent whose row is dead', { record: open({ credentials: outside }), over: rows(dead) }, ['RecordIntent', 'Issue']],
+    [
+      'an open intent whose row only has to expire',
+      { record: open({ credentials: outside }), over: rows(waited) },
+      ['RecordIntent', 'Issue'],
+    ],
     ['a row that the record does not know yet', { record: begun(), over: rows(row) }, ['RecordIntent', 'RevokeLease']],
     ['a row that the record has left behind', { record: left, over: rows(row) }, ['RevokeLease']],
     ['several of them', { record: left, over: rows(row, stray, later) }, ['RecordIntent', 'RevokeLease', 'RevokeLease', 'RevokeLease']],

@@ -375,6 +375,21 @@ describe('conditions', () => {
       [makeRow()],
       { status: 'False', reason: 'RevocationUnconfirmed', message: 'credential `api`: no answer; it is tried until it is' },
     ],
+    [
+      'an open row that only has to expire',
+      [makeRow({ expiring: true, message: 'it works until then' })],
+      { status: 'False', reason: 'ExpiresAt', message: 'credential `api`: it works until then' },
+    ],
+    [
+      'one that only has to expire, and one that is owed',
+      [makeRow({ expiring: true, message: 'it works until then' }), makeRow({ handle: 'stray' })],
+      { status: 'False', reason: 'RevocationUnconfirmed' },
+    ],
+    [
+      'one that only has to expire, and one that was given up',
+      [makeRow({ expiring: true, message: 'it works until then' }), makeRow({ handle: 'lost', open: false, message: 'given up' })],
+      { status: 'False', reason: 'Irrevocable' },
+    ],
   ])('what the ledger has decides about Revoked: %s', (_name, leases, wanted) => {
     expect(condition(runPass(withRows(ended, {}, ...leases), time(60), inHand).next, 'Revoked')).toMatchObject(wanted)
   })

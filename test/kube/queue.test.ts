@@ -75,6 +75,27 @@ describe('order', () => {
     expect(queue.depth()).toMatchObject({ end: 0, new: 0, resync: 0, working: 0 })
   })
 
+  test('keys that wait for somebody else take no place, of what ends or of what does not', async () => {
+    const { queue } = world({ concurrency: 2, reserved: 1 })
+    const { work, started, finish } = heldWork()
+    for (const key of ['a/1', 'b/1', 'c/1']) queue.add(key)
+    void queue.run(work)
+    await settled()
+    expect(started).toEqual(['a/1'])
+    queue.lend(1)
+    await settled()
+    expect(started).toEqual(['a/1', 'b/1'])
+    await finish('a/1')
+    expect(started).toEqual(['a/1', 'b/1', 'c/1'])
+    queue.lend(0)
+    await finish('b/1')
+    queue.add('d/1')
+    await settled()
+    expect(started).toEqual(['a/1', 'b/1', 'c/1'])
+    await finish('c/1')
+    expect(started.at(-1)).toBe('d/1')
+  })
+
   test('namespaces take turns', async () => {
     const { queue } = world()
     for (const key of ['a/1', 'a/2', 'a/3', 'b/1', 'b/2', 'c/1']) queue.add(key)

@@ -11,13 +11,25 @@ import { createProviderChecks } from '../../src/runtime/providers.ts'
 
 const born = at(1_800_000_000_000)
 const object = (name: string, type: string, age: number, params: object): ProviderObject =>
-  ({ name, namespace: '', uid: asUid(name), type, params, createdAt: plus(born, seconds(-age)), generation: 1, status: {} }) as never
+  ({
+    name,
+    key: name,
+    kind: 'ClusterCredentialProvider',
+    namespace: '',
+    uid: asUid(name),
+    type,
+    params,
+    createdAt: plus(born, seconds(-age)),
+    generation: 1,
+    status: {},
+  }) as never
 
 async function judged(...objects: readonly ProviderObject[]): Promise<readonly (string | undefined)[]> {
   const store = createStore<ProviderObject>()
   for (const [i, value] of objects.entries()) store.observe('', { key: value.name, uid: value.uid, resourceVersion: String(i + 2), value })
   const checks = createProviderChecks({
     store,
+    most: 20,
     findProvider: () => ({ ready: async () => ok(undefined) }) as unknown as Provider<unknown>,
     writes: {} as never,
     absorb: () => undefined,
@@ -38,4 +50,15 @@ test('an audience of logins is nobody else\u2019s, so that no task gets a token 
   expect(await judged(vault(1), tokens)).toEqual([expect.stringContaining('belongs to ClusterCredentialProvider `tokens`'), undefined])
   const other = object('other', 'vault', 5, { audience: 'https://vault.example' })
   expect(await judged(vault(10), other)).toEqual([undefined, expect.stringContaining('`vault`')])
+})
+
+test('what an authorization server is called is no audience of a task\u2019s, and providers at one server share what is theirs', async () => {
+  const oauth = (name: string, age: number, params: object = {}) =>
+    object(name, 'oauth', age, { issuer: 'https://sso.example', audiences: ['https://api.example'], ...params })
+  const tokens = object('tokens', 'jwt', 5, { audiences: ['https://sso.example'] })
+  expect(await judged(oauth('one', 10), oauth('two', 7), tokens)).toEqual([undefined, undefined, expect.stringContaining('`one`')])
+  const other = oauth('other', 7, { issuer: 'https://sso.other.example' })
+  expect(await judged(oauth('one', 10), other)).toEqual([undefined, expect.stringContaining('`https://api.example`')])
+  const named = oauth('named', 10, { audience: 'https://sso.example/token' })
+  expect(await judged(named, tokens)).toEqual([undefined, undefined])
 })

@@ -186,6 +186,17 @@ describe('what holds tasks up', () => {
     ])
   })
 
+  test('a provider is ready or not, and beyond a cap none has a series', async () => {
+    const providers = () => [...Array(60).keys()].map((i) => ({ name: `p${i}`, ready: i !== 1 }))
+    const found = await rows({ providers }, /^taskbound_provider_ready/)
+    expect(found).toHaveLength(50)
+    expect(found.slice(0, 3)).toEqual([
+      'taskbound_provider_ready{provider="p0"} 1',
+      'taskbound_provider_ready{provider="p1"} 0',
+      'taskbound_provider_ready{provider="p2"} 1',
+    ])
+  })
+
   test('policies are counted by state, also where there are none, and the last change has a time', async () => {
     const policies = (): PolicyRow[] => [
       { scope: 'Cluster', state: 'Valid' },
@@ -239,7 +250,7 @@ describe('nobody can make series without bound', () => {
     return (await lines()).length - before
   }
   test.each<[string, (metrics: Metrics, i: number) => void, number]>([
-    ['providers', (metrics, i) => metrics.revoked(`p${i}`, seconds(1)), 51 * 14],
+    ['providers', (metrics, i) => metrics.revoked(`p${i}`, seconds(1)), 51 * 15],
     ['reasons', (metrics, i) => metrics.decision('deny', `r${i}`), 1],
     ['resources and verbs', (metrics, i) => metrics.apiRequest(`v${i}`, `r${i}`, 200, seconds(1)), 62 + 11 * 13],
     ['reasons of watches', (metrics, i) => metrics.watchRestarted('x', `r${i}`), 21],
@@ -259,7 +270,7 @@ describe('nobody can make series without bound', () => {
     const { metrics, lines } = make()
     const before = (await lines()).length
     metrics.revoked('a"} 1\ntaskbound_leader 7\\', seconds(1))
-    expect((await lines()).length - before).toBe(14)
+    expect((await lines()).length - before).toBe(15)
     expect(await lines()).not.toContain('taskbound_leader 7')
   })
 })

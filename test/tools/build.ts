@@ -73,7 +73,7 @@ function go({ moduleFolder, noGo }: GoTools, args: readonly string[]): Promise<v
  * Runs `work` while holding a lock file that names this process. The lock only saves work: two that hold it at once (both took it from
  * the same dead process) build the same bytes twice, and each rename is atomic.
  */
-async function holding(lock: string, what: string, work: () => Promise<void>): Promise<void> {
+export async function holding(lock: string, what: string, work: () => Promise<void>): Promise<void> {
   const mine = `${lock}.${process.pid}`
   await writeFile(mine, String(process.pid))
   try {

@@ -23,10 +23,20 @@ export interface LoginFacts {
   readonly order?: Order
   /** of the ledger's row under which that task asks */
   readonly handle?: string
+  /** of the session that AWS makes of it */
+  readonly tags?: Readonly<Record<string, string>>
 }
 
+/** As AWS reads session tags from a token of web identity: each value in a list of one, and all of them handed on from role to role. */
+const tagsClaim = (tags: Readonly<Record<string, string>>): Claims => ({
+  'https://aws.amazon.com/tags': {
+    principal_tags: Object.fromEntries(Object.entries(tags).map(([key, value]) => [key, [value]])),
+    transitive_tag_keys: Object.keys(tags),
+  },
+})
+
 /** One audience, as a string (RFC 7523bis); `sub` is the SPIFFE ID of the agent at this task, or of the operator. */
-export function loginClaims({ identity, audience, tokenId, now, order, handle }: LoginFacts): Result<Claims, string> {
+export function loginClaims({ identity, audience, tokenId, now, order, handle, tags }: LoginFacts): Result<Claims, string> {
   if (audience === '') return fail('a login needs an audience')
   const { trustDomain } = identity
   const subject = order === undefined ? operatorId(trustDomain) : taskId(trustDomain, order.task, order.agent, order.taskUid)
@@ -39,5 +49,6 @@ export function loginClaims({ identity, audience, tokenId, now, order, handle }:
     exp: numericDate(plus(now, life)),
     jti: tokenId,
     ...(order === undefined ? {} : { taskbound: { ...taskClaim(order), ...(handle === undefined ? {} : { handle }) } }),
+    ...(tags === undefined ? {} : tagsClaim(tags)),
   })
 }

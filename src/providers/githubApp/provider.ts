@@ -10,7 +10,7 @@ import { lifeEnd, minTtl } from '../../ports/lives.ts'
 import type { Failure, Issued, Order, Provider, Reservation, Unrevoked } from '../../ports/provider.ts'
 import { expiryOf, judgeInstallation, judgeToken, slack, tokenOf } from './answers.ts'
 import { createAppLogin, type ReadKey } from './app.ts'
-import { type GithubAppParams, gitHost, judgeParams, judgeRequest, life, maxTtl, originOf, promises } from './params.ts'
+import { type GithubAppParams, gitHost, handed, judgeParams, judgeRequest, life, maxTtl, originOf, promises } from './params.ts'
 import { type Asked, type KeptToken, type Reference, readReference, readTokens, writeReference, writeToken } from './reference.ts'
 import type { GithubWire } from './wire.ts'
 
@@ -167,6 +167,7 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
 
   return {
     type: 'githubApp',
+    handed,
     promises,
     ready,
     check: judgeRequest,

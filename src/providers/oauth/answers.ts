@@ -16,6 +16,12 @@ export interface Asked {
   readonly grant: OauthParams['grant']
 }
 
+export interface Grant {
+  readonly token: Material
+  /** seconds */
+  readonly life: number
+}
+
 /** RFC 6750 section 2.1; longer than any header that a server would take */
 const isToken = (value: unknown): value is string => typeof value === 'string' && /^[A-Za-z0-9._~+/-]{8,32768}=*$/.test(value)
 const isLife = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0
@@ -37,7 +43,7 @@ const tooLong = (given: number, asked: number): string =>
   `it gives a token for ${given} seconds, and ${asked} are allowed: lower the life of access tokens of this client there, or raise \`maxTTLSeconds\``
 
 /** An answer of the token endpoint (RFC 6749 section 5.1, RFC 8693 section 2.2.1). */
-export function readGrant(answer: Json, asked: Asked): Result<{ readonly token: Material; readonly life: number }, string> {
+export function readGrant(answer: Json, asked: Asked): Result<Grant, string> {
   const { access_token: token, token_type: type, scope, refresh_token: refresh, issued_token_type: issued } = answer
   const life = lifeOf(answer)
   if (!isToken(token)) return fail('it answers without a token')

@@ -26,10 +26,10 @@ export interface OauthClient {
     limit?: number | (() => number),
   ): Promise<Result<Json, OauthFailure> | undefined>
   /**
-   * Revokes one token and asks whether it is dead. Repeatable.
-   * @returns `undefined` when it is, or why that is not known: a sentence
+   * Revokes one token and asks whether it is dead. Repeatable. A failure is a sentence: it is to be tried again.
+   * @returns `undefined` when it is dead, or why nobody can know: a sentence
    */
-  end(params: OauthParams, token: Material): Promise<string | undefined>
+  end(params: OauthParams, token: Material): Promise<Result<string | undefined, string>>
 }
 
 const patience = 5_000
@@ -54,17 +54,17 @@ export function createOauthClient({ wire, assertions, discovery }: ClientDeps): 
     },
     async end(params, token) {
       const revoked = await client.call(params, 'revocation', { token: textOf(token) })
-      if (revoked?.ok === false) return `revocation: ${revoked.failure.sentence}`
+      if (revoked?.ok === false) return fail(`revocation: ${revoked.failure.sentence}`)
       // that the call succeeded says nothing
       const said = isChecked(params) ? await client.call(params, 'introspection', { token: textOf(token) }) : undefined
       if (said === undefined)
-        return revoked === undefined
-          ? 'the server has no endpoint that revokes it'
-          : 'the server was asked to revoke it and cannot be asked whether it did'
-      if (!said.ok) return `introspection: ${said.failure.sentence}`
+        return ok(
+          revoked === undefined ? 'the server cannot revoke it' : 'the server was asked to revoke it, and cannot be asked whether it did',
+        )
+      if (!said.ok) return fail(`introspection: ${said.failure.sentence}`)
       const active = readActive(said.value)
-      if (active === undefined) return 'introspection does not say whether it is active'
-      return active ? 'the server says that it revoked it, and then that it is active' : undefined
+      if (active === undefined) return fail('introspection does not say whether it is active')
+      return active ? fail('the server says that it revoked it, and then that it is active') : ok(undefined)
     },
   }
   return client

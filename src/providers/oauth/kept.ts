@@ -1,37 +1,30 @@
-// Where tokens are kept until they are dead: an authorization server ends a token only for whoever shows it. In memory: what a process
-// takes with it nobody holds any more, and its row waits until it has expired.
+// What is kept of an answer until it is dead, since a server ends a token only for whoever shows it: the tokens, and which of a row they are.
 
-import type { Instant } from '../../lib/instant.ts'
-import type { Material } from '../../lib/material.ts'
-import { ok, type Result } from '../../lib/result.ts'
+import { at, type Instant } from '../../lib/instant.ts'
+import { Material } from '../../lib/material.ts'
+import { textOf } from './client.ts'
+import type { OauthParams } from './params.ts'
 
-export interface Kept {
+export interface KeptTokens {
+  /** of the entry in the row */
+  readonly number: number
   /** in the order in which they are ended */
   readonly tokens: readonly Material[]
   /** they have expired everywhere by then */
   readonly until: Instant
 }
 
-export interface Keeper {
-  /** Keeps what was given under one number of a row. A failure is a sentence, and then it is to be given back. */
-  keep(handle: string, number: number, kept: Kept): Promise<Result<undefined, string>>
-  kept(handle: string, number: number): Promise<Result<Kept | undefined, string>>
-  /** They are dead; all of the row, without a number. */
-  drop(handle: string, number?: number): void
+export const writeKept = ({ number, tokens, until }: KeptTokens): Material =>
+  new Material(JSON.stringify({ number, until, tokens: tokens.map(textOf) }))
+
+/** It was sealed by us, so it is as we wrote it. */
+export function readKept(kept: Material): KeptTokens {
+  const { number, until, tokens } = JSON.parse(textOf(kept)) as { number: number; until: number; tokens: readonly string[] }
+  return { number, until: at(until), tokens: tokens.map((token) => new Material(token)) }
 }
 
-export function createMemoryKeeper(): Keeper {
-  const rows = new Map<string, Map<number, Kept>>()
-  return {
-    async keep(handle, number, kept) {
-      rows.set(handle, (rows.get(handle) ?? new Map<number, Kept>()).set(number, kept))
-      return ok(undefined)
-    },
-    kept: async (handle, number) => ok(rows.get(handle)?.get(number)),
-    drop(handle, number) {
-      const row = rows.get(handle)
-      if (number !== undefined) row?.delete(number)
-      if (number === undefined || row?.size === 0) rows.delete(handle)
-    },
-  }
+/** Where kept tokens may be sent: whoever changes an endpoint of the provider is not sent those that were given before. */
+export function originOf({ issuer, tokenEndpoint, revocationEndpoint, introspectionEndpoint }: OauthParams): string {
+  const urls = [issuer, tokenEndpoint, revocationEndpoint, introspectionEndpoint].filter((url) => url !== undefined)
+  return [...new Set(urls.map((url) => new URL(url).origin))].sort().join(' ')
 }

@@ -8,11 +8,11 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
 import { lifeEnd } from '../../ports/lives.ts'
 import type { ClientAssertions, Logins } from '../../ports/login.ts'
-import type { Failure, Issued, Lease, Order, Provider, Reservation } from '../../ports/provider.ts'
-import { type Asked, accessTokenType, judgeFresh, lifeOf, readGrant, tokensOf } from './answers.ts'
+import type { Failure, Issued, Keep, Lease, Order, Provider, Reservation, Unrevoked } from '../../ports/provider.ts'
+import { type Asked, accessTokenType, type Grant, judgeFresh, lifeOf, readGrant, tokensOf } from './answers.ts'
 import { createOauthClient, knock, textOf } from './client.ts'
 import { createDiscovery, grantName } from './endpoints.ts'
-import type { Keeper } from './kept.ts'
+import { type KeptTokens, originOf, readKept, writeKept } from './kept.ts'
 import {
   audienceOf,
   deadAfter,
@@ -34,7 +34,6 @@ export interface OauthDependencies {
   readonly entropy: Pick<Entropy, 'uuid'>
   readonly logins: Pick<Logins, 'task'>
   readonly assertions: ClientAssertions
-  readonly keeper: Keeper
   /** what all handles of this installation begin with */
   readonly prefix: string
 }
@@ -42,22 +41,28 @@ export interface OauthDependencies {
 const patience = 5_000
 /** What was sent in time has been done by then. */
 const settling = seconds(30)
+/** Why something that can be ended no further may work yet. */
+interface Wait {
+  readonly why: string
+  readonly until: Instant
+}
+
 /** Renewals that failed one after the other leave a row with so many tokens, until they have expired. */
 const mostEntries = 16
 
 export function createOauthProvider(deps: OauthDependencies): Provider<OauthParams> {
-  const { clock, logins, keeper } = deps
+  const { clock, logins } = deps
   const discovery = createDiscovery(deps.wire, clock)
   const client = createOauthClient({ ...deps, discovery })
   const ours = (handle: string): boolean => isHandleOf(deps.prefix, handle)
 
   async function make(params: OauthParams, order: Order, reservation: Reservation, first: boolean): Promise<Result<Issued, Failure>> {
-    const { lease, record } = reservation
+    const { lease, record, keep } = reservation
     const failed = (message: string): Result<never, Failure> =>
       fail({ reason: 'IssueFailed', message: `credential \`${order.credential}\`: ${message}` })
     const problem = judgeParams(params) ?? judgeRequest(params, { ...order, name: order.credential, ttl: maxTtl(params) })
     if (problem !== undefined) return fail(problem)
-    if (lease === undefined || record === undefined) return failed('it has no row in the ledger')
+    if (lease === undefined || record === undefined || keep === undefined) return failed('it has no row in the ledger')
     if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
     const end = lifeEnd(order, maxTtl(params))
     if (end <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
@@ -65,11 +70,12 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     if (!before.ok) return failed(before.failure)
     if (first !== (before.value.length === 0))
       return failed(first ? 'something was issued under its row already' : 'nothing was issued under its row')
-    const alive = withoutDead(lease.handle, before.value)
+    const alive = before.value.filter(({ until }) => until > clock.now())
     if (alive.length >= mostEntries) return failed('too many tokens of earlier renewals have not expired yet')
 
     const number = nextNumber(before.value)
-    const noted = await record(writeReference([...alive, { number, until: plus(lastSent(lease), deadAfter(params)) }]))
+    const waits = plus(lastSent(lease), deadAfter(params))
+    const noted = await record(writeReference([...alive, { number, until: waits }]))
     if (!noted.ok) return noted
     const begun = clock.now()
     const asked: Asked = {
@@ -84,10 +90,14 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
       if (!answer.failure.sent) await record(writeReference(alive))
       return failed(answer.failure.sentence)
     }
-    const refusal = await take(params, lease.handle, number, answer.value, asked)
-    if (!refusal.ok) return failed(refusal.failure)
-    const { token, life } = refusal.value
-    return ok({ fields: { token }, expiresAt: earliest(end, wholeSecond(plus(begun, seconds(life)))) ?? end })
+    const life = lifeOf(answer.value)
+    const until = plus(clock.now(), life === undefined ? deadAfter(params) : milliseconds(life * 1000 + leeway))
+    // a server that gives more than it should has given it: the row waits for that
+    if (until > waits) await record(writeReference([...alive, { number, until }]))
+    const taken = await take(params, keep, { number, tokens: tokensOf(answer.value), until }, answer.value, asked)
+    if (!taken.ok) return typeof taken.failure === 'string' ? failed(taken.failure) : fail(taken.failure)
+    const { token } = taken.value
+    return ok({ fields: { token }, expiresAt: earliest(end, wholeSecond(plus(begun, seconds(taken.value.life)))) ?? end })
   }
 
   /** By then all that may have been asked for under a row has been done. */
@@ -111,18 +121,21 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
   }
 
   /** Keeps what was given before anything of it is judged, and gives it back where it is not what was asked for. */
-  async function take(params: OauthParams, handle: string, number: number, answer: Json, asked: Asked): ReturnType<typeof judged> {
-    const tokens = tokensOf(answer)
-    const life = lifeOf(answer)
-    const until = plus(clock.now(), life === undefined ? deadAfter(params) : milliseconds(life * 1000 + leeway))
-    const kept = tokens.length === 0 ? ok(undefined) : await keeper.keep(handle, number, { tokens, until })
+  async function take(
+    params: OauthParams,
+    keep: Keep,
+    given: KeptTokens,
+    answer: Json,
+    asked: Asked,
+  ): Promise<Result<Grant, string | Failure>> {
+    const kept = given.tokens.length === 0 ? ok(undefined) : await keep(writeKept(given), given.until)
     const read = kept.ok ? await judged(params, answer, asked) : kept
     // what is not heard is repeated by whoever works off the row
-    if (!read.ok) for (const token of tokens) await client.end(params, token)
+    if (!read.ok) for (const token of given.tokens) await client.end(params, token)
     return read
   }
 
-  async function judged(params: OauthParams, answer: Json, asked: Asked): Promise<ReturnType<typeof readGrant>> {
+  async function judged(params: OauthParams, answer: Json, asked: Asked): Promise<Result<Grant, string>> {
     const read = readGrant(answer, asked)
     if (!read.ok || !isChecked(params)) return read
     const said = await client.call(params, 'introspection', { token: textOf(read.value.token) })
@@ -131,36 +144,46 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     return wrong === undefined ? read : fail(wrong)
   }
 
-  function withoutDead(handle: string, entries: readonly Entry[]): readonly Entry[] {
-    const dead = entries.filter(({ until }) => until <= clock.now())
-    for (const { number } of dead) keeper.drop(handle, number)
-    return entries.filter((entry) => !dead.includes(entry))
+  /** What is left to wait for, once all that can be done to end one entry was done. A failure is a sentence. */
+  async function end(
+    params: OauthParams,
+    { number, until }: Entry,
+    kept: readonly KeptTokens[],
+  ): Promise<Result<Wait | undefined, string>> {
+    const mine = kept.find((one) => one.number === number)
+    const dead = mine?.until ?? until
+    if (dead <= clock.now()) return ok(undefined)
+    const wait = (why: string): Result<Wait, string> => ok({ why: `${why}; it has expired at ${formatTime(dead)}`, until: dead })
+    if (mine === undefined) return wait('the answer that brought it was lost, so nobody holds it')
+    const ends = await Promise.all(mine.tokens.map((token) => client.end(params, token)))
+    const failed = ends.find((one) => !one.ok)
+    if (failed?.ok === false) return fail(`${failed.failure}; it has expired at ${formatTime(dead)}`)
+    const unseen = ends.flatMap((one) => (one.ok && one.value !== undefined ? [one.value] : []))[0]
+    return unseen === undefined ? ok(undefined) : wait(unseen)
   }
 
-  /** @returns `undefined` when it is dead, or why that is not known: a sentence */
-  async function end(params: OauthParams, handle: string, { number, until }: Entry): Promise<string | undefined> {
-    const kept = await keeper.kept(handle, number)
-    if (!kept.ok) return kept.failure
-    const dead = kept.value?.until ?? until
-    if (dead <= clock.now()) return undefined
-    if (kept.value === undefined) return `the answer that brought it was lost, so nobody holds it; it has expired at ${formatTime(until)}`
-    let problem: string | undefined
-    for (const token of kept.value.tokens) problem = (await client.end(params, token)) ?? problem
-    return problem === undefined ? undefined : `${problem}; it has expired at ${formatTime(dead)}`
-  }
-
-  async function revoke(params: OauthParams | undefined, { lease }: Reservation): Promise<Result<undefined, Failure>> {
-    const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
+  async function revoke(params: OauthParams | undefined, { lease, kept }: Reservation): Promise<Result<undefined, Unrevoked>> {
+    const unconfirmed = (message: string): Result<never, Unrevoked> => fail({ reason: 'RevocationUnconfirmed', message })
     if (lease === undefined) return ok(undefined)
     if (params === undefined) return unconfirmed('the settings of its provider are not known')
     if (!ours(lease.handle)) return unconfirmed('its row in the ledger has no handle of this installation')
     const entries = readReference(lease.reference)
     if (!entries.ok) return unconfirmed(entries.failure)
-    const problems = await Promise.all(entries.value.map((entry) => end(params, lease.handle, entry)))
-    const problem = problems.find((text) => text !== undefined)
-    // what is kept stays until the row is closed: whoever comes back to it is to find the same
-    if (problem !== undefined) return unconfirmed(`token \`${lease.handle}\` of ${new URL(params.issuer).host}: ${problem}`)
-    return ok(undefined)
+    // nothing was asked for, or all of it has expired
+    const alive = entries.value.filter(({ until }) => until > clock.now())
+    if (alive.length === 0) return ok(undefined)
+    const values = (await kept?.()) ?? ok([])
+    if (!values.ok) return values
+    const known = values.value.map(readKept)
+    const ends = await Promise.all(alive.map((entry) => end(params, entry, known)))
+    const where = `token \`${lease.handle}\` of ${new URL(params.issuer).host}`
+    const failed = ends.find((one) => !one.ok)
+    if (failed?.ok === false) return unconfirmed(`${where}: ${failed.failure}`)
+    const waits = ends.flatMap((one) => (one.ok && one.value !== undefined ? [one.value] : [])).sort((a, b) => b.until - a.until)
+    const [longest] = waits
+    if (longest === undefined) return ok(undefined)
+    const deadIn = milliseconds(longest.until - clock.now())
+    return fail({ reason: 'RevocationUnconfirmed', message: `${where}: ${longest.why}`, deadIn })
   }
 
   return {
@@ -187,12 +210,10 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     outside: {
       settling,
       renewal: 'Successor',
+      keeps: { origin: originOf },
       // nothing is left of what is dead, and nothing can be found without what was kept
-      async clean(_params, { handle }) {
-        if (!ours(handle)) return fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' })
-        keeper.drop(handle)
-        return ok(undefined)
-      },
+      clean: async (_params, { handle }) =>
+        ours(handle) ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' }),
       list: async () => ok(undefined),
     },
   }

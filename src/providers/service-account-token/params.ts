@@ -12,6 +12,7 @@ export const leastLife: Duration = seconds(600)
 /** The API server remembers for ten seconds that it let a token in; the rest is for the way there. */
 export const remembered: Duration = seconds(11)
 /** A Secret that a finalizer keeps holds its tokens alive for a minute after its deletion, and then they are remembered as any other. */
+const bound: Duration = seconds(70)
 export const heldFor: Duration = seconds(71)
 
 export const maxTtl = (params: ServiceAccountTokenParams): Duration => seconds(params.maxTTLSeconds)
@@ -19,7 +20,7 @@ export const maxTtl = (params: ServiceAccountTokenParams): Duration => seconds(p
 export function promises(params: ServiceAccountTokenParams): Promises {
   return {
     revocation: params.verification === 'TokenReview' ? 'Immediate' : 'Checked',
-    bound: heldFor,
+    bound,
     minTtl: leastLife,
     maxTtl: maxTtl(params),
     leastLife,

@@ -3,12 +3,12 @@
 
 import { isHandleOf } from '../../core/lease.ts'
 import { splitKey } from '../../core/names.ts'
-import { type Duration, earliest, milliseconds, plus, seconds, toSeconds, wholeSecond } from '../../lib/instant.ts'
+import { type Duration, earliest, type Instant, milliseconds, plus, seconds, toSeconds, wholeSecond } from '../../lib/instant.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Anchor, AnchoredTokens } from '../../ports/anchored.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { lifeEnd } from '../../ports/lives.ts'
-import type { Failure, Issued, Order, Provider, Reservation, Unrevoked } from '../../ports/provider.ts'
+import type { Failure, Issued, Lease, Order, Provider, Reservation, Sight, Unrevoked } from '../../ports/provider.ts'
 import { judgeToken } from './claims.ts'
 import {
   apiServerAudience,
@@ -34,8 +34,7 @@ export interface ServiceAccountTokenDependencies {
 }
 
 const patience = milliseconds(5_000)
-/** How often it is looked whether a finalizer has let go of an anchor. */
-const lookAgain = seconds(5)
+const kept = seconds(600)
 
 /** An anchor as it was last seen by this process, and since when, by the monotonic clock. */
 interface Ending {
@@ -80,7 +79,12 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     const made = noted.ok ? await request(params, order, anchor.value) : noted
     if (made.ok) return made
     // repeated by whoever works off the row, where it is not heard; a renewal that failed leaves what it should follow as it is
-    if (first) await tokens.remove(anchor.value, patience)
+    if (first) {
+      const removed = await tokens.remove(anchor.value, patience)
+      // nobody was given the token, so nobody can show it to an API server that remembers it
+      if (removed.ok && removed.value === 'gone')
+        remember(lease.handle, { state: 'gone', since: milliseconds(clock.monotonic() - remembered) })
+    }
     return typeof made.failure === 'string' ? failed(made.failure) : fail(made.failure)
   }
 
@@ -115,8 +119,8 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
   async function revoke(params: ServiceAccountTokenParams | undefined, { lease }: Reservation): Promise<Result<undefined, Unrevoked>> {
     if (lease === undefined) return ok(undefined)
     const { handle, reference, namespace } = lease
-    const unconfirmed = (message: string, deadIn?: Duration): Result<never, Unrevoked> =>
-      fail({ reason: 'RevocationUnconfirmed', message, ...(deadIn === undefined ? {} : { deadIn }) })
+    const unconfirmed = (message: string, until?: Instant): Result<never, Unrevoked> =>
+      fail({ reason: 'RevocationUnconfirmed', message, ...(until === undefined ? {} : { until }) })
     if (params === undefined) return unconfirmed('the settings of its provider are not known')
     if (!ours(handle)) return unconfirmed('its row in the ledger has no handle of this installation')
     if (reference === undefined) {
@@ -132,16 +136,12 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     const { since } = seen(handle, removed.value)
     // gone after it was held: whichever is earlier
     const left = since + (removed.value === 'gone' ? remembered : heldFor) - clock.monotonic()
-    if (left <= 0) {
-      endings.delete(handle)
-      return ok(undefined)
-    }
-    return removed.value === 'gone'
-      ? unconfirmed(`${where} is deleted; the API server may remember its token for ten seconds more`, milliseconds(left))
-      : unconfirmed(
-          `${where} is deleted and held by somebody\u2019s finalizer; its token is refused at the latest 70 seconds after`,
-          milliseconds(Math.min(left, lookAgain)),
-        )
+    if (left <= 0) return ok(undefined)
+    const what =
+      removed.value === 'gone'
+        ? 'is deleted; the API server may remember its token for ten seconds more'
+        : 'is deleted and held by somebody\u2019s finalizer; its token is refused at the latest 70 seconds after'
+    return unconfirmed(`${where} ${what}`, plus(clock.now(), milliseconds(left)))
   }
 
   /** How an ending goes on. What is dead after it was held that long stays dead when it goes. */
@@ -150,9 +150,24 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     if (before?.state === state) return before
     const now = clock.monotonic()
     const since = before === undefined ? now : milliseconds(Math.min(now, before.since + heldFor - remembered))
-    const ending = { state, since }
+    return remember(handle, { state, since })
+  }
+
+  /** Kept after the end, should its row not take the word for it: counted twice, it would take twice as long. */
+  function remember(handle: string, ending: Ending): Ending {
+    for (const [old, { since }] of endings) {
+      if (since > clock.monotonic() - kept) break
+      endings.delete(old)
+    }
+    endings.delete(handle)
     endings.set(handle, ending)
     return ending
+  }
+
+  async function sightOf({ handle, reference }: Lease): Promise<Sight> {
+    const anchor = ours(handle) && reference !== undefined ? readReference(handle, reference) : undefined
+    const stands = anchor?.ok === true ? await tokens.stands(anchor.value, patience) : undefined
+    return stands?.ok === true ? (stands.value ? 'Alive' : 'Dead') : 'Unknown'
   }
 
   async function ready(params: ServiceAccountTokenParams): Promise<Result<undefined, Failure>> {
@@ -188,6 +203,7 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
         return removed.ok ? ok(undefined) : no(removed.failure)
       },
       list: async () => ok(undefined),
+      inspection: { batch: 25, look: (_params, leases) => Promise.all(leases.map(sightOf)) },
     },
   }
 }

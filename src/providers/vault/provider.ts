@@ -26,6 +26,8 @@ export interface VaultDependencies {
 }
 
 const patience = 5_000
+/** A kubelet shows a changed Secret within 90 seconds. */
+const grace = seconds(120)
 /** Renewals that failed one after the other leave a row with so many logins, until they are known to be dead. */
 const mostEntries = 16
 
@@ -68,7 +70,7 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
     if (!login.ok) return failed(login.failure)
     const note = (made?: string): Promise<Result<undefined, Failure>> => {
       const until = made === undefined ? plus(begun, unused) : plus(expiresAt, seconds(1))
-      const entry: Entry = { accessor: login.value.accessor, until, ...(made === undefined ? {} : { lease: made }) }
+      const entry: Entry = { accessor: login.value.accessor, attempt: order.attempt, until, ...(made === undefined ? {} : { lease: made }) }
       return record(writeReference([...alive, entry]))
     }
     const making: Making = { params, order, path: order.scopes[0] ?? '', login: login.value, expiresAt, note }
@@ -166,6 +168,18 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
     return sights.find((sight) => sight !== 'Dead') ?? (sights.length > 0 ? 'Dead' : 'Unknown')
   }
 
+  /** A renewal that came to nothing may have had the number of the one that was delivered: the last of them is the one that pods hold. */
+  async function retire(params: VaultParams, { handle, reference }: Lease, attempt: number): Promise<Result<string | undefined, Failure>> {
+    const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
+    const entries = readReference(reference)
+    if (!entries.ok) return unconfirmed(entries.failure)
+    const held = entries.value.findLastIndex((entry) => entry.attempt === attempt)
+    if (held <= 0) return ok(undefined)
+    const problems = await Promise.all(entries.value.slice(0, held).map((entry) => own.end(params, handle, entry)))
+    const problem = problems.find((text) => text !== undefined)
+    return problem === undefined ? ok(writeReference(entries.value.slice(held))) : unconfirmed(`\`${handle}\`: ${problem}`)
+  }
+
   async function revoke(params: VaultParams | undefined, { lease }: Reservation): Promise<Result<undefined, Failure>> {
     const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
     if (lease === undefined) return ok(undefined)
@@ -198,6 +212,7 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
       clean: async (_params, { handle }) =>
         ours(handle) ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' }),
       list: async () => ok(undefined),
+      retirement: { grace, retire },
       inspection: {
         batch: 25,
         look: (params, leases) => inTurn(leases, (lease) => (isStatic(params) ? Promise.resolve('Unknown') : sightOf(params, lease))),

@@ -1,7 +1,7 @@
 // Works on one row at a time: decides with the core what is owed to it, revokes at the source, and writes down what became of it.
 // There is no giving up: what fails is tried again until it is dead, or an administrator gives it up.
 
-import { type Lease, type Owner, owed } from '../../core/lease.ts'
+import { isExpiring, type Lease, type Owner, owed } from '../../core/lease.ts'
 import type { Failure, Task } from '../../core/observed.ts'
 import { describeError, isConflict, isNotFound } from '../../kube/errors.ts'
 import type { KubeObject } from '../../kube/objects.ts'
@@ -12,19 +12,19 @@ import { fail, ok, type Result } from '../../lib/result.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Log } from '../../ports/log.ts'
-import type { Provider, Unrevoked } from '../../ports/provider.ts'
+import type { FindProvider, Unrevoked } from '../../ports/provider.ts'
 import type { Span, Tracer } from '../../ports/tracer.ts'
 import type { Doubt } from '../views.ts'
 import type { Health } from './health.ts'
 import type { KeptValues } from './kept.ts'
-import { type LeaseStatus, leaseStatus, leasesResource, placeOf } from './rows.ts'
-import type { KeptSettings } from './settings.ts'
+import { type LeaseStatus, leaseStatus, leasesResource, placeOf, sourceOf } from './rows.ts'
+import { type KeptSettings, underSettings } from './settings.ts'
 
 export interface CollectDeps {
   readonly leases: StoreView<Lease>
   readonly tasks: StoreView<Task>
   readonly doubt: Pick<Doubt, 'task'>
-  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly findProvider: FindProvider
   readonly settings: KeptSettings
   readonly values: Pick<KeptValues, 'given'>
   readonly health: Health
@@ -48,10 +48,14 @@ export interface CollectDeps {
 export interface Told {
   dying(lease: Lease): void
   failed(lease: Lease, failure: Failure): void
-  /** @param remains what was given with it existed before, and works on */
-  dead(lease: Lease, remains: boolean): void
+  /** nobody can end it: it dies by itself, as the message says */
+  expiring(lease: Lease, message: string): void
+  dead(lease: Lease, ending: Ending): void
   givenUp(lease: Lease, reason: string): void
 }
+
+/** How it came to be dead. `remains`: what was given with it existed before, and works on. `expired`: nobody could end it sooner. */
+export type Ending = 'revoked' | 'remains' | 'expired'
 
 /** What the queue is to do with the row next. */
 export type After =
@@ -66,8 +70,8 @@ export type Collect = (handle: string) => Promise<After>
 /** Said of what was alive by all that was known, and is not at its source. */
 export const endedBy = ({ credential }: Lease): string => `credential \`${credential}\`: somebody else ended it at its source`
 
-/** Said of a login that is dead, and of what was read by it. */
-export const valueRemains = 'the login is dead; the value that was read existed before and works until it is changed at its source'
+/** Said of what was given and not made. */
+export const valueRemains = 'the value that was given existed before the task and works until it is changed at its source'
 
 const done: After = { tag: 'done' }
 const retry: After = { tag: 'retry' }
@@ -99,53 +103,68 @@ export function createCollect(deps: CollectDeps): Collect {
     return written.ok
   }
 
-  /** Whether what was given with it remains, although all that was made for it is dead. */
-  async function kill(lease: Lease): Promise<Result<boolean, Unrevoked>> {
-    const provider = deps.findProvider(lease.provider.type)
+  async function kill(lease: Lease): Promise<Result<Ending, Unrevoked>> {
+    const { type, kind } = lease.provider
+    const provider = deps.findProvider(type, kind)
     if (provider?.outside === undefined)
-      return fail({ reason: 'RevocationUnconfirmed', message: `no provider of type \`${lease.provider.type}\` is known to this version` })
-    const params = await deps.settings.of(lease.provider)
-    if (!params.ok) return params
-    const reservation = { lease: placeOf(lease), ...deps.values.given(provider, params.value, lease.handle) }
-    const killed = await deps.health.run<Unrevoked | undefined, Unrevoked>(lease.provider, async () => {
-      const result = await provider.revoke(params.value, reservation)
-      // its source has answered, and all is well
-      return result.ok || result.failure.deadIn === undefined ? result : ok(result.failure)
+      return fail({ reason: 'RevocationUnconfirmed', message: `no provider of type \`${type}\` is known to this version` })
+    return underSettings<Ending, Unrevoked>(deps.settings.of(lease), async (params) => {
+      const { revocation, bound } = provider.promises(params)
+      const reservation = { lease: placeOf(lease), ...deps.values.given(provider, params, lease.handle) }
+      const ask = async (): Promise<Result<Unrevoked | undefined, Unrevoked>> => {
+        const result = await provider.revoke(params, reservation)
+        // its source has answered, and all is well
+        return result.ok || result.failure.until === undefined ? result : ok(result.failure)
+      }
+      // where nothing can be revoked no source is asked, and so nothing is learned of its health
+      const killed = revocation === 'ExpireOnly' && bound < endless ? await ask() : await deps.health.run(sourceOf(lease), ask)
+      if (!killed.ok) return killed
+      if (killed.value !== undefined) return fail(killed.value)
+      return ok(bound >= endless ? 'remains' : revocation === 'ExpireOnly' ? 'expired' : 'revoked')
     })
-    if (!killed.ok) return killed
-    return killed.value === undefined ? ok(provider.promises(params.value).bound >= endless) : fail(killed.value)
   }
 
   function cleaningDelay({ provider, effectBy }: Lease): Duration {
-    const settling = deps.findProvider(provider.type)?.outside?.settling ?? milliseconds(0)
+    const settling = deps.findProvider(provider.type, provider.kind)?.outside?.settling ?? milliseconds(0)
     return milliseconds(Math.max(0, plus(effectBy, settling) - clock.now()))
   }
 
   async function revoke(lease: Lease): Promise<After> {
     tell.dying(lease)
-    const { task, credential, provider, attempt } = lease
-    const attributes = { namespace: task.namespace, task: task.name, taskUid: task.uid, credential, provider: provider.name, attempt }
+    const { task, credential, attempt } = lease
+    const attributes = { namespace: task.namespace, task: task.name, taskUid: task.uid, credential, provider: sourceOf(lease).key, attempt }
     const work = async (span: Span) => {
       const result = await kill(lease)
-      if (!result.ok && result.failure.deadIn === undefined) span.failed(result.failure.reason)
+      if (!result.ok && result.failure.until === undefined) span.failed(result.failure.reason)
       return result
     }
     const killed = await deps.tracer.span('lease.revoke', attributes, work, 'root')
     if (killed.ok) {
       const now = clock.now()
-      if (!(await write(lease, { state: 'Revoked', revokedAt: now, closedAt: now, ...lastWords(lease, killed.value) }))) return retry
+      const closed: LeaseStatus =
+        killed.value === 'expired'
+          ? { state: 'Expired', closedAt: now }
+          : { state: 'Revoked', revokedAt: now, closedAt: now, ...lastWords(lease, killed.value) }
+      if (!(await write(lease, closed))) return retry
       tell.dead(lease, killed.value)
       return { tag: 'clean', delay: cleaningDelay(lease) }
     }
-    const { reason, message, deadIn } = killed.failure
-    if (deadIn === undefined) tell.failed(lease, killed.failure)
+    const { reason, message, until } = killed.failure
+    if (until !== undefined) {
+      if (!isExpiring(lease) || lease.message !== message) {
+        if (!(await write(lease, { state: 'Revoking', reason: 'ExpiresAt', message, expiresAt: until }))) return retry
+        tell.expiring(lease, message)
+      }
+      return later(until)
+    }
+    tell.failed(lease, killed.failure)
     if (lease.state !== 'Revoking' || lease.message !== message) await write(lease, { state: 'Revoking', reason, message })
-    return deadIn === undefined ? retry : { tag: 'later', delay: deadIn }
+    return retry
   }
 
-  function lastWords(lease: Lease, remains: boolean): Pick<LeaseStatus, 'reason' | 'message'> {
+  function lastWords(lease: Lease, ending: Ending): Pick<LeaseStatus, 'reason' | 'message'> {
     if (lease.foundDeadAt !== undefined) return { reason: 'RevokedExternally', message: endedBy(lease) }
-    return remains ? { reason: 'ValueRemains', message: valueRemains } : {}
+    return ending === 'remains' ? { reason: 'ValueRemains', message: valueRemains } : {}
   }
 
   /** The row that comes back from it is revoked. */

@@ -14,7 +14,7 @@ import { statesOf, writeRows } from '../support/rows.ts'
 import { agent, createScenario, runOperator, type Scenario } from '../support/scenario.ts'
 
 const api = '/apis/taskbound.dev/v1alpha1'
-const [rows, samples] = [1000, 60]
+const [rows, samples] = [1000, 120]
 
 let scenario: Scenario
 let hostile: string

@@ -105,6 +105,17 @@ describe('what is given otherwise than it was asked for is given back and not de
     expect((await task.revoke()).ok).toBe(true)
   })
 
+  test('a longer life, and the row waits for all of it where the server does not end it', async () => {
+    fake.life = 3600
+    fake.before = ({ path }) => (path === '/revoke' ? { status: 200 } : undefined)
+    const task = await world.issue()
+    expect(failure(task)).toContain('3600 seconds')
+    wait(3_500_000)
+    expect([living().length, (await task.revoke()).ok]).toEqual([1, false])
+    wait(170_000)
+    expect((await task.revoke()).ok).toBe(true)
+  })
+
   test('an exchange for something that is no access token', async () => {
     for (const issued_token_type of [undefined, 'urn:ietf:params:oauth:token-type:refresh_token']) {
       change('/token', { issued_token_type })
@@ -171,8 +182,7 @@ describe('a revocation', () => {
     value(task.result)
     fake.before = ({ path }) => (path === '/revoke' ? { status: 200 } : undefined)
     const message = expect.stringContaining('revoked it, and then that it is active')
-    for (let i = 0; i < 2; i += 1)
-      expect(await task.revoke()).toMatchObject({ ok: false, failure: { reason: 'RevocationUnconfirmed', message } })
+    for (let i = 0; i < 2; i += 1) expect(await task.revoke()).toEqual({ ok: false, failure: { reason: 'RevocationUnconfirmed', message } })
     expect(living()).toEqual([task.token])
     wait(361_000)
     expect(await task.revoke()).toEqual({ ok: true, value: undefined })
@@ -195,7 +205,7 @@ describe('a revocation', () => {
     const task = await world.issue({}, params)
     value(task.result)
     const sentence = expect.stringContaining('cannot be asked whether it did')
-    expect(await task.revoke()).toMatchObject({ ok: false, failure: { message: sentence } })
+    expect(await task.revoke()).toMatchObject({ ok: false, failure: { message: sentence, deadIn: expect.any(Number) } })
     expect([living(), fake.requests.some(({ path }) => path === '/introspect')]).toEqual([[], false])
     wait(361_000)
     expect((await task.revoke()).ok).toBe(true)
@@ -213,7 +223,8 @@ describe('a revocation', () => {
     const task = await world.issue()
     value(task.result)
     world.forget()
-    expect(await task.revoke()).toMatchObject({ ok: false, failure: { message: expect.stringContaining('nobody holds it') } })
+    const message = expect.stringContaining('nobody holds it')
+    expect(await task.revoke()).toMatchObject({ ok: false, failure: { message, deadIn: expect.any(Number) } })
     wait(425_000)
     expect((await task.revoke()).ok).toBe(true)
   })
@@ -227,6 +238,20 @@ describe('a revocation', () => {
       expect((await task.revoke()).ok).toBe(false)
     },
   )
+
+  test('of what cannot be kept is made at once, and nothing is delivered', async () => {
+    world.refuseKeeping = true
+    expect(failure(await world.issue())).toContain('could not be kept')
+    expect([given().length, living()]).toEqual([1, []])
+  })
+
+  test('is not asked for at an endpoint that was changed since', () => {
+    const keeps = world.provider.outside?.keeps
+    const origins = [{}, { revocationEndpoint: 'https://evil.example/r' }, { tokenEndpoint: `${fake.issuer}/t` }].map((over) =>
+      keeps?.origin({ ...world.params, ...over }),
+    )
+    expect(origins).toEqual([fake.issuer, `https://evil.example ${fake.issuer}`, fake.issuer])
+  })
 
   test('after renewals that were all lost stops asking for more before they have expired', async () => {
     const task = await world.issue()

@@ -2,11 +2,11 @@
 
 import { randomBytes } from 'node:crypto'
 import { at, type Instant, milliseconds, plus, seconds } from '../../../src/lib/instant.ts'
+import type { Material } from '../../../src/lib/material.ts'
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
 import { createHttp, type Http } from '../../../src/outbound/http.ts'
 import type { ClientAssertions, Logins } from '../../../src/ports/login.ts'
-import type { Failure, Issued, Lease, Order, Provider, Reservation } from '../../../src/ports/provider.ts'
-import { createMemoryKeeper, type Keeper } from '../../../src/providers/oauth/kept.ts'
+import type { Failure, Issued, Lease, Order, Provider, Reservation, Unrevoked } from '../../../src/ports/provider.ts'
 import type { OauthParams } from '../../../src/providers/oauth/params.ts'
 import { createOauthProvider } from '../../../src/providers/oauth/provider.ts'
 import { createOauthWire } from '../../../src/providers/oauth/wire.ts'
@@ -26,7 +26,9 @@ export interface World {
   readonly notes: Map<string, string[]>
   /** milliseconds by which the clock is ahead */
   passed: number
-  /** all that the process knew is gone */
+  /** nothing can be kept */
+  refuseKeeping: boolean
+  /** nothing was kept of what was given until now: the process did not live to do it */
   forget(): void
   lease(): Lease
   order(change?: Partial<Order>): Order
@@ -39,7 +41,7 @@ export interface Task {
   /** the token, where there is one */
   readonly token: string
   renew(change?: Partial<Order>): Promise<Result<Issued, Failure>>
-  revoke(params?: OauthParams): Promise<Result<undefined, Failure>>
+  revoke(params?: OauthParams): Promise<Result<undefined, Unrevoked>>
 }
 
 export const fakeParams = ({ issuer, caBundle }: Fake): OauthParams => ({
@@ -66,14 +68,9 @@ export function makeWorld(params: OauthParams, as: Identity = { assertions, logi
   const http = createHttp()
   const notes = new Map<string, string[]>()
   const dying = new Set<string>()
-  let memory = createMemoryKeeper()
-  const keeper: Keeper = {
-    keep: (...kept) => memory.keep(...kept),
-    kept: (...asked) => memory.kept(...asked),
-    drop: (...dead) => memory.drop(...dead),
-  }
+  const values = new Map<string, Material[]>()
   const clock = { now: () => plus(now(), milliseconds(world.passed)), monotonic: () => milliseconds(performance.now() + world.passed) }
-  const provider = createOauthProvider({ wire: createOauthWire(http), clock, entropy, keeper, prefix, ...as })
+  const provider = createOauthProvider({ wire: createOauthWire(http), clock, entropy, prefix, ...as })
   const withRow = (reservation: Reservation): Reservation => {
     const handle = reservation.lease?.handle ?? ''
     const reference = notes.get(handle)?.at(-1)
@@ -83,16 +80,21 @@ export function makeWorld(params: OauthParams, as: Identity = { assertions, logi
       return ok(undefined)
     }
     if (reservation.lease === undefined) return reservation
-    return { ...reservation, lease: { ...reservation.lease, ...(reference === undefined ? {} : { reference }) }, record }
+    const keep = async (kept: Material): Promise<Result<undefined, Failure>> => {
+      if (world.refuseKeeping) return fail({ reason: 'IssueFailed', message: 'it could not be kept' })
+      values.set(handle, [...(values.get(handle) ?? []), kept])
+      return dying.has(handle) ? fail({ reason: 'IssueFailed', message: 'its row in the ledger is to die' }) : ok(undefined)
+    }
+    const kept = async () => ok(values.get(handle) ?? [])
+    return { ...reservation, lease: { ...reservation.lease, ...(reference === undefined ? {} : { reference }) }, record, keep, kept }
   }
   const world: World = {
     http,
     params,
     notes,
     passed: 0,
-    forget() {
-      memory = createMemoryKeeper()
-    },
+    refuseKeeping: false,
+    forget: () => values.clear(),
     provider: {
       ...provider,
       issue: (its, order, reservation) => provider.issue(its, order, withRow(reservation)),

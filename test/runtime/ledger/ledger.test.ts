@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { asUid } from '../../../src/core/names.ts'
 import { emptyRecord } from '../../../src/core/observed.ts'
-import { ok } from '../../../src/lib/result.ts'
+import { seconds } from '../../../src/lib/instant.ts'
+import { fail, ok } from '../../../src/lib/result.ts'
 import { eventually } from '../../support/cluster.ts'
 import { makeCredentialRecord, makeTask, time } from '../../support/make.ts'
 import { failed, handle, makeLedger, namespace, order, prefix, providerObject } from './make.ts'
@@ -38,6 +39,19 @@ async function issued(w: World, whose = live): Promise<string> {
   await eventually(() => expect(w.state(intended.value.handle)).toBe('Issued'))
   return intended.value.handle
 }
+
+describe('a renewal', () => {
+  test('that its task says is delivered has what it replaced ended; a sweep looks as well', async () => {
+    const w = world()
+    await issued(w)
+    await eventually(() => expect(w.source.retired).toEqual([1]))
+    const credentials = live.record.credentials.map((c) => ({ ...c, attempt: 2, expiresAt: time(900) }))
+    w.put({ ...live, record: { ...live.record, attempt: 2, secret: { name: 's', uid: asUid('secret-1'), attempt: 2 }, credentials } })
+    await eventually(() => expect(w.source.retired).toEqual([1, 2]))
+    w.ledger.sweep()
+    await eventually(() => expect(w.source.retired).toEqual([1, 2, 2]))
+  })
+})
 
 describe('an intent', () => {
   test('is a row under a handle that follows from the task, with a time after which nothing is sent', async () => {
@@ -137,6 +151,31 @@ describe('a row', () => {
     w.source.revoke = async () => ok(undefined)
     w.ledger.provider('corp')
     await eventually(() => expect(w.state(name)).toBe('Revoked'), { timeoutMs: 300 })
+  })
+
+  test('that nobody can end says until when it lives, alarms nobody, bars nothing new, and is closed as expired at that time', async () => {
+    const w = world()
+    const name = await issued(w)
+    const until = time(960)
+    w.source.promises = { revocation: 'ExpireOnly', bound: seconds(960) }
+    w.source.revoke = async () =>
+      w.clock.wall < until ? fail({ reason: 'ExpiresAt', message: 'it works until then', until }) : ok(undefined)
+    expect(await w.ledger.revoke(name)).toEqual({ reason: 'ExpiresAt', message: 'credential `db`: it works until then' })
+    expect(w.rows.get(name)?.['status']).toMatchObject({ state: 'Revoking', reason: 'ExpiresAt', expirationTime: '2026-11-02T09:16:00Z' })
+    expect(w.ledger.facts(live.uid)).toMatchObject([{ open: true, dead: false, expiring: true }])
+    expect(w.audit).toMatchObject([{ kind: 'revocation', reason: 'ExpiresAt', message: 'it works until then' }])
+    w.clock.mono += 60_001
+    expect([...w.ledger.rows()]).toMatchObject([{ state: 'Expiring' }])
+    w.ledger.sweep()
+    await w.ledger.revoke(name)
+    expect([w.audit.length, w.events, w.checked]).toEqual([1, [], []])
+    expect(w.calls.filter((c) => c === `PATCH ${name} Revoking`)).toHaveLength(1)
+    w.clock.wall = until
+    w.ledger.sweep()
+    await eventually(() => expect(w.state(name)).toBe('Expired'))
+    expect(w.ledger.facts(live.uid)).toMatchObject([{ open: false, dead: true }])
+    expect(w.audit.slice(1)).toMatchObject([{ kind: 'revocation', reason: 'ExpiresAt', message: 'it has died by itself' }])
+    expect(w.overruns).toEqual([])
   })
 
   test('is revoked when its record does not hold it any more, whoever told so', async () => {

@@ -12,8 +12,9 @@ import { at, type Duration, milliseconds, seconds } from '../../../src/lib/insta
 import { Material } from '../../../src/lib/material.ts'
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
 import { createSeal, type Seal } from '../../../src/lib/seal.ts'
+import type { HandedData } from '../../../src/ports/handed.ts'
 import type { AuditEntry, EventNote } from '../../../src/ports/journal.ts'
-import type { Provider, Reservation } from '../../../src/ports/provider.ts'
+import type { Promises, Provider, Reservation, Unrevoked } from '../../../src/ports/provider.ts'
 import { noTracer } from '../../../src/ports/tracer.ts'
 import { createHealth } from '../../../src/runtime/ledger/health.ts'
 import { createLedger, type Ledger } from '../../../src/runtime/ledger/ledger.ts'
@@ -30,7 +31,15 @@ export const order = {
   expiresAt: at(t0 + 600_000),
 }
 export const providerObject = (name = 'corp', uid = 'provider-1'): ProviderObject =>
-  ({ name, uid: asUid(uid), type: 'fake', params: { host: name }, namespace: '' }) as unknown as ProviderObject
+  ({
+    name,
+    key: name,
+    kind: 'ClusterCredentialProvider',
+    uid: asUid(uid),
+    type: 'fake',
+    params: { host: name },
+    namespace: '',
+  }) as unknown as ProviderObject
 export const handle = (attempt = 1, task = makeTask()): string => handleOf(prefix, task.uid, 'db', attempt)
 export const failed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
 
@@ -52,9 +61,11 @@ export function makeLedger(
   const tasks = createStore<Task>()
   const providers = createStore<ProviderObject>()
   let keptTimes = 0
+  const handed: { login: Result<HandedData, string> } = { login: ok({ password: new Material('planted') }) }
   const documents = new Map<string, unknown>()
   /** what each revocation was told that the source calls it */
   const references: (string | undefined)[] = []
+  const overruns: Duration[] = []
   const audit: AuditEntry[] = []
   const events: EventNote[] = []
   const changed: string[] = []
@@ -66,10 +77,13 @@ export function makeLedger(
   const shown: Result<readonly string[], string>[] = []
   const live: { task: Presence } = { task: { state: 'unknown' } }
   const source = {
-    revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Failure>> => ok(undefined),
+    revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Unrevoked>> => ok(undefined),
     clean: async (_handle: string): Promise<Result<undefined, Failure>> => ok(undefined),
     list: [] as string[],
+    /** the attempts before which was ended what a renewal had replaced */
+    retired: [] as number[],
     bound: seconds(5),
+    promises: undefined as Pick<Promises, 'revocation' | 'bound'> | undefined,
     origin: undefined as string | undefined,
   }
 
@@ -140,7 +154,8 @@ export function makeLedger(
 
   const provider = {
     type: 'fake',
-    promises: () => ({ revocation: 'Immediate', bound: source.bound }),
+    handed: ({ host }: { host: string }) => ({ secret: 'login', keys: ['password'], origins: [host] }),
+    promises: () => source.promises ?? { revocation: 'Immediate', bound: source.bound },
     outside: {
       settling: seconds(0),
       renewal: 'InPlace',
@@ -152,6 +167,13 @@ export function makeLedger(
       get keeps() {
         const { origin } = source
         return origin === undefined ? undefined : { origin: () => origin }
+      },
+      retirement: {
+        grace: seconds(0),
+        async retire(_params: unknown, _lease: unknown, attempt: number) {
+          source.retired.push(attempt)
+          return ok(undefined)
+        },
       },
     },
     async revoke(params: unknown, { lease, kept }: Reservation) {
@@ -170,6 +192,10 @@ export function makeLedger(
     async write(value) {
       keptTimes += 1
       documents.set(name, value)
+      return ok(undefined)
+    },
+    async remove() {
+      documents.delete(name)
       return ok(undefined)
     },
   })
@@ -205,12 +231,17 @@ export function makeLedger(
     absorb: see,
     document,
     seal: options.seal ?? createSeal([new Material(randomBytes(32))], randomBytes),
+    readHanded: async () => handed.login,
+    notReady: () => undefined,
     leads: options.leads ?? (() => true),
     changed: (key) => void changed.push(key),
     clock: { now: () => at(clock.wall), monotonic: () => milliseconds(clock.mono) },
     entropy: { bytes: (n) => new Uint8Array(n), uuid: () => '', unit: () => 0.5 },
     journal: { audit: (entry) => void audit.push(entry), event: (note) => void events.push(note) },
-    meter: { revoked: (_provider: string, _overrun: Duration) => undefined, lost: (name) => void lost.push(name) },
+    meter: {
+      revoked: (_provider: string, overrun: Duration) => void overruns.push(overrun),
+      lost: (name) => void lost.push(name),
+    },
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
     serves: options.serves ?? (() => true),
     namespace,
@@ -225,9 +256,11 @@ export function makeLedger(
     tasks,
     providers,
     documents,
+    handed,
     kept: () => keptTimes,
     rows,
     audit,
+    overruns,
     events,
     changed,
     checked,
@@ -244,7 +277,7 @@ export function makeLedger(
     state: (name: string): string | undefined => leases.get(`${namespace}/${name}`)?.state,
     message: (name: string): string | undefined => leases.get(`${namespace}/${name}`)?.message,
     provide: (object = providerObject()) =>
-      providers.observe('', { key: object.name, uid: object.uid, resourceVersion: String(++version), value: object }),
+      providers.observe('', { key: object.key, uid: object.uid, resourceVersion: String(++version), value: object }),
     put: (task: Task) => tasks.observe('', { key: task.key, uid: task.uid, resourceVersion: String(++version), value: task }),
     vanish: (task: Task) =>
       tasks.remove('', {
