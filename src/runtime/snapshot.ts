@@ -46,6 +46,9 @@ export function createSnapshot(operator: () => Operator | undefined): Snapshot {
       for (const object of watching?.clusterPolicies.store.values() ?? []) yield policyRow('Cluster', object)
       for (const object of watching?.namespacePolicies.store.values() ?? []) yield policyRow('Namespace', object)
     },
+    *providers() {
+      for (const { name, ready } of operator()?.watching.providers.store.values() ?? []) yield { name, ready: ready?.status === 'True' }
+    },
     policyChangedAt: () => operator()?.measured.policyChangedAt(),
   }
 }
