@@ -1,6 +1,7 @@
 // What is kept in order beside the tasks: policies brought into force, providers checked, fences tried. One queue, few workers.
 
 import { createQueue } from '../kube/queue.ts'
+import type { Timers } from '../kube/timers.ts'
 import { seconds } from '../lib/instant.ts'
 import type { PolicyEngine } from '../policy/engine.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -14,8 +15,9 @@ import type { Watching } from './watching.ts'
 
 export interface ChoresDeps {
   readonly clock: Clock
-  readonly entropy: Entropy
+  readonly entropy: Pick<Entropy, 'unit'>
   readonly log: Log
+  readonly timers?: Timers
   readonly watching: Pick<Watching, 'providers' | 'namespaceProviders' | 'admissionPolicies' | 'admissionBindings'>
   readonly kinds: readonly PolicyKind[]
   readonly policies: Policies
