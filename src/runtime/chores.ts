@@ -1,23 +1,15 @@
 // What is kept in order beside the tasks: policies brought into force, providers checked, fences tried. One queue, few workers.
 
-import { createQueue } from '../kube/queue.ts'
-import type { Timers } from '../kube/timers.ts'
+import { createQueue, type QueueDeps } from '../kube/queue.ts'
 import { seconds } from '../lib/instant.ts'
 import type { PolicyEngine } from '../policy/engine.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { Entropy } from '../ports/entropy.ts'
-import type { Log } from '../ports/log.ts'
 import type { Fences } from './fences.ts'
 import type { Policies, PolicyKind } from './policies.ts'
 import type { ProviderChecks } from './providers.ts'
 import type { Triggers } from './triggers.ts'
 import type { Watching } from './watching.ts'
 
-export interface ChoresDeps {
-  readonly clock: Clock
-  readonly entropy: Pick<Entropy, 'unit'>
-  readonly log: Log
-  readonly timers?: Timers
+export interface ChoresDeps extends Pick<QueueDeps, 'clock' | 'entropy' | 'log' | 'timers'> {
   readonly watching: Pick<Watching, 'providers' | 'namespaceProviders' | 'admissionPolicies' | 'admissionBindings'>
   readonly kinds: readonly PolicyKind[]
   readonly policies: Policies

@@ -19,6 +19,7 @@ const blocks = pages.flatMap((page) =>
 const namespaces = [
   'aws',
   'quickstart',
+  'oauth',
   'postgresql',
   'webhook',
   'vault',

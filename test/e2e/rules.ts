@@ -34,6 +34,9 @@ const ownGithubApp = {
   repositories: ['ledger'],
   permissions: { contents: 'read' },
 }
+const oauth = { issuer: 'https://sso.example', clientId: 'taskbound', scopes: ['read'], maxTTLSeconds: 300 }
+const withOauth = (change: Fields = {}): Attempt => ({ spec: { type: 'oauth', jwt: undefined, oauth: { ...oauth, ...change } } })
+const endpoints = { tokenEndpoint: 'https://sso.example/t', revocationEndpoint: 'https://sso.example/r' }
 const vaultPath = { path: 'database/creds/a', kind: 'Lease' }
 const vault = {
   address: 'https://vault.example',
@@ -215,6 +218,36 @@ export const rows: readonly Row[] = [
     rule: '`policy` or `policyArns` must be specified',
     pass: withAws({ sessions: [{ name: 'read', policyArns: ['arn:aws:iam::aws:policy/ReadOnlyAccess'] }] }),
     fail: withAws({ sessions: [{ name: 'all' }] }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`oauth` must be specified when `type` is 'oauth'",
+    pass: withOauth(),
+    fail: { spec: { type: 'oauth', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`issuer` and `clientId` may not be changed',
+    pass: { ...withOauth(), change: { oauth: { scopes: ['write'] } } },
+    fail: { ...withOauth(), change: { oauth: { clientId: 'other' } } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`revocationEndpoint` and `introspectionEndpoint` may only be specified with `tokenEndpoint`',
+    pass: withOauth({ ...endpoints, introspectionEndpoint: 'https://sso.example/i' }),
+    fail: withOauth({ introspectionEndpoint: 'https://sso.example/i' }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`revocationEndpoint` and `introspectionEndpoint` must be specified with `tokenEndpoint` unless',
+    pass: withOauth({ ...endpoints, revocation: 'ExpireOnly' }),
+    fail: withOauth(endpoints),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`audiences` and `resources` may not hold the same entry',
+    pass: withOauth({ audiences: ['https://a.example'], resources: ['https://b.example'] }),
+    fail: withOauth({ audiences: ['https://a.example'], resources: ['https://b.example', 'https://a.example'] }),
   },
   {
     kind: 'ClusterCredentialProvider',

@@ -51,22 +51,25 @@ async function world() {
   const changed: string[] = []
   const checks = createProviderChecks({
     store,
-    most: 20,
     findProvider: () => provider,
     writes: {} as never,
     absorb: () => undefined,
     leads: () => false,
     clock,
     log,
-    well: ({ uid, key }) => health.well(uid, key),
+    most: 10,
+    well: async ({ uid, key }) => health.well(uid, key),
     changed: (name) => void changed.push(name),
   })
   const nothing = { subscribe: () => undefined }
   const chores = createChores({
-    ...{ clock, entropy, log, timers: clock },
+    clock,
+    entropy,
+    log,
+    timers: clock,
     watching: {
       providers: { store },
-      namespaceProviders: { store: nothing },
+      namespaceProviders: { store: createStore() },
       admissionPolicies: { store: nothing },
       admissionBindings: { store: nothing },
     } as never,
@@ -78,7 +81,7 @@ async function world() {
     triggers: { policies: () => undefined },
   })
   const health = createHealth({ check: chores.checkProvider, changed: (name) => void changed.push(name) })
-  closing.push(chores.stop)
+  closing.push(() => chores.stop())
   chores.start()
   await checks.check('db')
   await settled()
