@@ -58,6 +58,8 @@ export interface LedgerDeps {
   readonly meter: Pick<Meter, 'revoked' | 'lost'>
   readonly tracer: Pick<Tracer, 'span'>
   readonly log: Log
+  /** whether no task waits to be looked at for want of anything else */
+  readonly calm: () => boolean
   /** whether tasks of a namespace are served by this installation */
   readonly serves: (namespace: string) => boolean
   readonly namespace: string
