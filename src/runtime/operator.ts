@@ -185,7 +185,6 @@ export function createOperator(deps: OperatorDeps): Operator {
     meter,
     tracer,
     log,
-    // a takeover has every task looked at, after all that is more urgent
     calm: () => queue.depth().resync === 0,
     serves: (name) => deps.namespaces.length === 0 || deps.namespaces.includes(name),
     namespace,
