@@ -15,6 +15,8 @@ import { createWebhookProvider } from '../../src/providers/webhook/provider.ts'
 import { createWebhookWire } from '../../src/providers/webhook/wire.ts'
 import { entropy, makeOrder, start } from '../issuer/world.ts'
 
+const noKey = async (): Promise<{ readonly ok: false; readonly failure: string }> => ({ ok: false, failure: 'no such Secret' })
+
 export interface Sent {
   readonly calls: HttpCall[]
   readonly statements: string[]
@@ -150,7 +152,13 @@ export const sources: Readonly<Record<string, { readonly params: Readonly<Record
     make() {
       const { http, sent } = httpOf(webhookAnswers)
       return {
-        provider: createWebhookProvider({ wire: createWebhookWire(http), clock: quickClock(), logins, prefix }) as Provider<unknown>,
+        provider: createWebhookProvider({
+          wire: createWebhookWire(http),
+          clock: quickClock(),
+          logins,
+          readKey: noKey,
+          prefix,
+        }) as Provider<unknown>,
         sent,
       }
     },
