@@ -12,12 +12,13 @@ import { createStsWire } from '../providers/aws/wire.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
 import { createWire } from '../providers/postgres/wire.ts'
 import { createRegistry, type Registry } from '../providers/registry.ts'
+import { createStaticProvider } from '../providers/static/provider.ts'
 import { createVaultProvider } from '../providers/vault/provider.ts'
 import { createWire as createVaultWire } from '../providers/vault/wire.ts'
 import { createWebhookProvider } from '../providers/webhook/provider.ts'
 import { createWebhookWire } from '../providers/webhook/wire.ts'
 import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
-import { createKeyStore, createLoginReader, names } from '../runtime/storage.ts'
+import { createKeyStore, createLoginReader, createValueReader, names } from '../runtime/storage.ts'
 import { must } from './basics.ts'
 
 export interface Providers {
@@ -40,8 +41,9 @@ export async function buildProviders(
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
   const aws = createAwsProvider({ wire: createStsWire(http), clock, logins, prefix })
+  const existing = createStaticProvider({ readValue: createValueReader(client, namespace), clock, prefix })
   return {
-    registry: createRegistry([jwt, postgres, webhook, vault, aws]),
+    registry: createRegistry([jwt, postgres, webhook, vault, aws, existing]),
     async close() {
       http.close()
       await sql.close()

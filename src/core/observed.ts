@@ -190,6 +190,8 @@ export type CredentialProviderFacts =
       /** the shortest life that it can give */
       readonly leastLife: Duration
       readonly maxTtl: Duration
+      /** only a permit that names it counts */
+      readonly byName?: true
     }
 
 /** A row of the ledger, as its task sees it. */

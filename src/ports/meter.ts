@@ -10,6 +10,8 @@ export interface Meter {
   renewed(provider: string, result: 'success' | 'failure', took: Duration): void
   /** @param overrun revocation confirmed minus task ended */
   revoked(provider: string, overrun: Duration): void
+  /** A task is over, or the credential, and the value that it was given works on: it existed before. */
+  remained(provider: string): void
   reconciled(result: 'success' | 'retry' | 'failure', took: Duration): void
   apiRequest(verb: string, resource: string, code: number, took: Duration): void
   watchRestarted(resource: string, reason: string): void

@@ -73,6 +73,28 @@ export function createLoginReader(client: Pick<KubeClient, 'request'>, namespace
   }
 }
 
+/** All of a Secret that an administrator put into the operator's namespace, and its origin. A failure is a sentence. */
+export function createValueReader(client: Pick<KubeClient, 'request'>, namespace: string) {
+  return async (
+    name: string,
+  ): Promise<Result<{ readonly data: Readonly<Record<string, Material>>; readonly origin: string | undefined }, string>> => {
+    const found = await client.request<KubeObject>({ method: 'GET', path: pathOf(secrets, { namespace, name }) })
+    if (!found.ok)
+      return fail(
+        isNotFound(found.failure)
+          ? `Secret \`${name}\` does not exist in namespace \`${namespace}\`: make it`
+          : `Secret \`${name}\` cannot be read: ${describeError(found.failure)}`,
+      )
+    const entries = Object.entries(record(found.value.body['data'])).filter(
+      (entry): entry is [string, string] => text(entry[1]) !== undefined,
+    )
+    return ok({
+      data: Object.fromEntries(entries.map(([key, value]) => [key, new Material(Buffer.from(value, 'base64'))])),
+      origin: found.value.body.metadata.annotations?.['taskbound.dev/origin'],
+    })
+  }
+}
+
 /** One JSON document in a ConfigMap. */
 export interface Document {
   read(): Promise<Result<{ readonly value: unknown; readonly version: string | undefined }, string>>

@@ -83,6 +83,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     buckets.overrun,
     'provider',
   )
+  const remained = counter(
+    'taskbound_credential_values_remaining_total',
+    'Values that were given to tasks and work on after them, since they existed before: nobody can revoke them.',
+    'provider',
+  )
   const decisions = counter('taskbound_policy_decisions_total', 'Decisions of policy.', 'decision', 'reason')
   const evaluation = histogram(
     'taskbound_policy_evaluation_duration_seconds',
@@ -122,6 +127,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     if (counted.has(label)) return
     counted.add(label)
     overrun.zero({ provider: label })
+    remained.inc({ provider: label }, 0)
   }
   // for the same reason: what everybody has sooner or later begins at 0
   decisions.inc({ decision: 'allow', reason: 'Allowed' satisfies Reason }, 0)
@@ -145,6 +151,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     revoked(name, length) {
       countFromZero(name)
       overrun.observe({ provider: provider(name) }, inSeconds(length))
+    },
+    remained(name) {
+      countFromZero(name)
+      remained.inc({ provider: provider(name) })
     },
     reconciled(result, took) {
       passes.inc({ result })

@@ -16,7 +16,9 @@ const blocks = pages.flatMap((page) =>
   ]),
 )
 
-const namespaces = ['aws', 'quickstart', 'postgresql', 'webhook', 'vault', 'examples', 'examples-worker'].map((name) => `taskbound-${name}`)
+const namespaces = ['aws', 'static', 'quickstart', 'postgresql', 'webhook', 'vault', 'examples', 'examples-worker'].map(
+  (name) => `taskbound-${name}`,
+)
 let kube: KubeTestClient
 
 beforeAll(async () => {

@@ -25,6 +25,7 @@ const webhook = { url: 'https://keys.example', audience: 'https://keys.example',
 const postgres = { host: 'db.example', databases: ['app'], groups: ['app_read'], loginSecretRef: { name: 'db-login' } }
 const aws = { roleArn: 'arn:aws:iam::123456789012:role/a', region: 'eu-central-1', sessions: [{ name: 'read', policy: '{}' }] }
 const withAws = (change: Fields = {}): Attempt => ({ spec: { type: 'aws', jwt: undefined, aws: { ...aws, ...change } } })
+const existing = { secretRef: { name: 'legacy' }, keys: ['api-key'] }
 const vaultPath = { path: 'database/creds/a', kind: 'Lease' }
 const vault = {
   address: 'https://vault.example',
@@ -163,6 +164,12 @@ export const rows: readonly Row[] = [
     rule: '`policy` or `policyArns` must be specified',
     pass: withAws({ sessions: [{ name: 'read', policyArns: ['arn:aws:iam::aws:policy/ReadOnlyAccess'] }] }),
     fail: withAws({ sessions: [{ name: 'all' }] }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`static` must be specified when `type` is 'static'",
+    pass: { spec: { type: 'static', jwt: undefined, static: existing } },
+    fail: { spec: { type: 'static', jwt: undefined } },
   },
   {
     kind: 'ClusterCredentialProvider',

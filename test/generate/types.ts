@@ -27,6 +27,7 @@ const names: Readonly<Record<string, string>> = {
   'ClusterCredentialProviderSpec.postgres': 'PostgresProviderSpec',
   'ClusterCredentialProviderSpec.webhook': 'WebhookProviderSpec',
   'ClusterCredentialProviderSpec.aws': 'AwsProviderSpec',
+  'ClusterCredentialProviderSpec.static': 'StaticProviderSpec',
   'ClusterCredentialProviderSpec.vault': 'VaultProviderSpec',
   'ClusterCredentialProviderStatus.revocation': 'RevocationPromise',
   'NamespaceSelector.matchExpressions': 'NamespaceRequirement',

@@ -49,7 +49,7 @@ export interface LedgerDeps {
   readonly clock: Clock
   readonly entropy: Entropy
   readonly journal: Journal
-  readonly meter: Pick<Meter, 'revoked'>
+  readonly meter: Pick<Meter, 'revoked' | 'remained'>
   readonly tracer: Pick<Tracer, 'span'>
   readonly log: Log
   /** whether tasks of a namespace are served by this installation */

@@ -48,6 +48,7 @@ export function makeLedger(
   /** what each revocation was told that the source calls it */
   const references: (string | undefined)[] = []
   const overruns: Duration[] = []
+  const remained: string[] = []
   const audit: AuditEntry[] = []
   const events: EventNote[] = []
   const changed: string[] = []
@@ -161,7 +162,10 @@ export function makeLedger(
     clock: { now: () => at(clock.wall), monotonic: () => milliseconds(clock.mono) },
     entropy: { bytes: (n) => new Uint8Array(n), uuid: () => '', unit: () => 0.5 },
     journal: { audit: (entry) => void audit.push(entry), event: (note) => void events.push(note) },
-    meter: { revoked: (_provider: string, overrun: Duration) => void overruns.push(overrun) },
+    meter: {
+      revoked: (_provider: string, overrun: Duration) => void overruns.push(overrun),
+      remained: (provider: string) => void remained.push(provider),
+    },
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
     serves: options.serves ?? (() => true),
     namespace,
@@ -180,6 +184,7 @@ export function makeLedger(
     rows,
     audit,
     overruns,
+    remained,
     events,
     changed,
     checked,
