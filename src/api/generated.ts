@@ -999,7 +999,7 @@ export interface TaskPin {
  */
 export interface CredentialLeaseStatus {
   /**
-   * `Intended`: about to be made, or the answer was lost. `Issued`: it exists. `Revoking`: it is being killed, until that is confirmed. `Revoked`: confirmed dead. `Expired`: died by itself. `Irrevocable`: given up by an administrator, with a reason.
+   * `Intended`: about to be made, or the answer was lost. `Issued`: it exists. `Revoking`: it is being killed, until that is confirmed, or waited for, with the reason `ExpiresAt`, where nobody can end it. `Revoked`: confirmed dead. `Expired`: died by itself. `Irrevocable`: given up by an administrator, with a reason.
    */
   readonly state: 'Intended' | 'Issued' | 'Revoking' | 'Revoked' | 'Expired' | 'Irrevocable'
   /**
