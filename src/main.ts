@@ -6,6 +6,7 @@ import { drain } from './cli/drain.ts'
 import { buildClient, buildJournal, buildTracing, CannotStart, findHandlePrefix, revision, version } from './compose/basics.ts'
 import { addressAnnotation, buildCertificate, buildIssuer } from './compose/issuer.ts'
 import { buildProviders } from './compose/providers.ts'
+import { buildSeal } from './compose/seal.ts'
 import { asksForHelp, helpText, parseSettings, type Settings } from './config/settings.ts'
 import { systemClock as clock, systemEntropy as entropy } from './config/system.ts'
 import { healthRoutes } from './http/health.ts'
@@ -37,6 +38,7 @@ async function run(settings: Settings): Promise<void> {
   const certificate = await buildCertificate(settings, client)
   const issuer = await buildIssuer(settings, client, certificate, () => operator)
   const prefix = await findHandlePrefix(settings, client)
+  const seal = await buildSeal(settings, client)
   const providers = await buildProviders(settings, client, issuer, prefix)
 
   const tls = certificate === undefined ? {} : { tls: certificate.tls() }
@@ -56,6 +58,7 @@ async function run(settings: Settings): Promise<void> {
     registry: providers.registry,
     statusLists: issuer.statusLists,
     document: (name) => createDocument(client, settings.namespace, name),
+    seal,
     handlePrefix: prefix,
     ledgerLimit: settings.ledgerLimit,
     election: {

@@ -26,7 +26,7 @@ const layers: readonly (readonly string[])[] = [
 const homes: Readonly<Record<string, readonly string[]>> = {
   '@kubernetes/client-node': ['kube'],
   '@cedar-policy/cedar-wasm/nodejs': ['policy'],
-  jose: ['issuer'],
+  jose: ['issuer', 'providers'],
   pg: ['providers'],
   '@opentelemetry/api': ['telemetry'],
   '@opentelemetry/sdk-trace': ['telemetry'],

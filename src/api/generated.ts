@@ -259,6 +259,7 @@ export interface CredentialSpec {
    * What the credential may do there, each a scope that the provider lists, for example `payroll:read`.
    */
   readonly scopes?: readonly string[]
+  readonly github?: GithubRequest
   /**
    * DNS name of the host that the credential is sent to, for example `payroll-api.corp.example`. A claim, seen by policy.
    */
@@ -290,6 +291,21 @@ export interface ProviderRef {
    * Name of the provider, for example `corp`.
    */
   readonly name: string
+}
+/**
+ * What an installation token of a GitHub App is for. Required by a provider of type `githubApp`, and refused by any other.
+ */
+export interface GithubRequest {
+  /**
+   * Repositories that the provider lists, by their names without the account, for example `ledger`.
+   */
+  readonly repositories: readonly string[]
+  /**
+   * What the token may do there: names of permissions as in the REST API, each with a level that the provider allows, for example `contents: read`.
+   */
+  readonly permissions: {
+    readonly [k: string]: 'read' | 'write' | 'admin'
+  }
 }
 /**
  * The object of the same namespace that does the work. It is pinned by UID when first seen; when it finishes, is deleted or is replaced, the task ends. Without it the task ends by `end`, by its deadline or by its deletion.
@@ -622,9 +638,9 @@ export interface ClusterCredentialProvider {
  */
 export interface ClusterCredentialProviderSpec {
   /**
-   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `aws`: a session of an AWS role, which nobody can end. `static`: a value that exists already and works on, an exception that a policy must permit by name.
+   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent. `oauth`: access tokens of an OAuth authorization server of your own. `aws`: a session of an AWS role, which nobody can end. `githubApp`: installation tokens of a GitHub App for named repositories. `static`: a value that exists already and works on, an exception that a policy must permit by name.
    */
-  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'aws' | 'static'
+  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken' | 'oauth' | 'aws' | 'githubApp' | 'static'
   readonly namespaces?: NamespaceSelector
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
@@ -638,11 +654,18 @@ export interface ClusterCredentialProviderSpec {
    * DNS names of the hosts where its credentials are meant to be used, for example `payroll-api.corp.example`. Policies read them.
    */
   readonly destinations?: readonly string[]
+  /**
+   * What follows where somebody else ends a credential of a live task at its source, and the source can tell. `Fail`: it was meant; the task is over, and all else that it has dies. `Reissue`: the task is decided afresh and gets new credentials; from the second time on after a wait that doubles each time, up to an hour.
+   */
+  readonly onExternalRevocation: 'Fail' | 'Reissue'
   readonly jwt?: JwtProviderSpec
   readonly postgres?: PostgresProviderSpec
   readonly webhook?: WebhookProviderSpec
   readonly vault?: VaultProviderSpec
+  readonly serviceAccountToken?: ServiceAccountTokenProviderSpec
+  readonly oauth?: OauthProviderSpec
   readonly aws?: AwsProviderSpec
+  readonly githubApp?: GithubAppProviderSpec
   readonly static?: StaticProviderSpec
 }
 /**
@@ -846,6 +869,90 @@ export interface VaultProviderSpecPaths {
   readonly kind: 'Lease' | 'Static'
 }
 /**
+ * Tokens of Kubernetes for the agent's own ServiceAccount (`TokenRequest`), each bound to an empty Secret with which it dies. Only in namespaces with the label `policy.taskbound.dev/service-account-tokens: allowed` and a Role that lets the operator create `serviceaccounts/token`. For `type` `serviceAccountToken`.
+ */
+export interface ServiceAccountTokenProviderSpec {
+  /**
+   * Every audience that a token of this provider may be for, as exact strings, for example `https://registry.corp.example`. An audience belongs to one provider.
+   */
+  readonly audiences: readonly string[]
+  /**
+   * Whether `audiences` may list those of the API server itself, such as its issuer. Whoever holds a token for one of them can do at the API server what the ServiceAccount can. Otherwise such an audience is refused.
+   */
+  readonly allowApiServerAudience: boolean
+  /**
+   * How whoever is shown the tokens verifies them. `TokenReview`: all of them ask the API server each time; revocation is `Immediate`. `Keys`: some check the signature alone, by the keys that the cluster publishes, and accept a token until it expires; revocation is `Checked`.
+   */
+  readonly verification: 'TokenReview' | 'Keys'
+  /**
+   * The longest life of one token; a task that asks for more is refused. The API server gives none a life below 600 seconds.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
+ * An OAuth authorization server, such as Keycloak. The operator is a client there that authenticates by `private_key_jwt` (RFC 7523); its keys are below the issuer's URL at `/client/keys`. For `type` `oauth`.
+ */
+export interface OauthProviderSpec {
+  /**
+   * The server's issuer identifier, to the letter, for example `https://sso.corp.example/realms/agents`. Its endpoints are discovered from it (RFC 8414, OpenID Connect Discovery), unless `tokenEndpoint` is specified.
+   */
+  readonly issuer: string
+  /**
+   * The client that the operator is there. It may do no more than tasks need.
+   */
+  readonly clientId: string
+  /**
+   * What the client's assertions and the logins of tasks are for, as one string. Without it `issuer`, as draft-ietf-oauth-rfc7523bis wants it. No other provider may list it as an audience for tasks.
+   */
+  readonly audience?: string
+  /**
+   * `ClientCredentials` (RFC 6749): the token is the client's own, and the server does not learn which task it is for. `TokenExchange` (RFC 8693): it is for the task, whose login token is shown; the server must trust the issuer of logins.
+   */
+  readonly grant: 'ClientCredentials' | 'TokenExchange'
+  /**
+   * Where tokens are asked for; with it nothing is discovered.
+   */
+  readonly tokenEndpoint?: string
+  /**
+   * Where tokens are revoked (RFC 7009).
+   */
+  readonly revocationEndpoint?: string
+  /**
+   * Where tokens are asked about (RFC 7662); the client must be allowed to ask about its own.
+   */
+  readonly introspectionEndpoint?: string
+  /**
+   * `Checked`: a token is revoked with its task, and counts as dead only once introspection says so; resource servers that ask the server refuse it from then on, others accept it until it expires. `ExpireOnly`: for a server that cannot say whether a token is dead; it is told to revoke where it can be, and the token counts as alive until it has expired.
+   */
+  readonly revocation: 'Checked' | 'ExpireOnly'
+  /**
+   * Every scope that a task may ask for. A token with another one is given back and not delivered.
+   *
+   * Items: A scope (RFC 6749, section 3.3).
+   */
+  readonly scopes: readonly string[]
+  /**
+   * Every audience that a task may ask for, sent as `audience` (RFC 8693). Where anything is listed here or in `resources`, a task must name one, and a token for others is given back and not delivered. Some servers read it only in an exchange.
+   *
+   * Items: An audience.
+   */
+  readonly audiences?: readonly string[]
+  /**
+   * The same, sent as `resource` (RFC 8707): absolute URIs.
+   *
+   * Items: An absolute URI without a fragment.
+   */
+  readonly resources?: readonly string[]
+  /**
+   * How long the server's access tokens live, which it alone decides: what lives longer is revoked at once and not delivered. Tasks name the same in `ttlSeconds`.
+   */
+  readonly maxTTLSeconds: number
+  /**
+   * Certificates (PEM) of the authorities that may vouch for the server. Without it those that Node.js ships are trusted.
+   */
+  readonly caBundle?: string
+}
+/**
  * A role at AWS. Each task gets a session of it, by a login token of its own, with a name, tags and a policy of its own. AWS ends no session: it works to its expiry, so revocation is `ExpireOnly`. For `type` `aws`.
  */
 export interface AwsProviderSpec {
@@ -894,6 +1001,59 @@ export interface AwsProviderSpecSessions {
    * An IAM policy in JSON that limits the session.
    */
   readonly policy?: string
+}
+/**
+ * A GitHub App, installed at one account. Each credential is an installation token for the repositories and permissions that its task asks for in its own block `github`, and for no more than is listed here. For `type` `githubApp`.
+ */
+export interface GithubAppProviderSpec {
+  /**
+   * Base URL of the API: that of GitHub, `https://api.<subdomain>.ghe.com`, or `https://<host>/api/v3` of an Enterprise Server. TLS is always verified, and no redirect is followed.
+   */
+  readonly apiUrl: string
+  /**
+   * Certificates (PEM) of the authorities that may vouch for the server. Without it those that Node.js ships are trusted.
+   */
+  readonly caBundle?: string
+  /**
+   * Organization or user that the App is installed at, for example `corp`. Tokens for repositories of anybody else are refused.
+   */
+  readonly account: string
+  /**
+   * Client id of the App, for example `Iv23liAbCdEf`.
+   */
+  readonly clientId?: string
+  /**
+   * Id of the App, instead of `clientId`.
+   */
+  readonly appId?: number
+  /**
+   * Id of the installation at `account`; the last part of the URL of its settings.
+   */
+  readonly installationId: number
+  readonly privateKeySecretRef: GithubAppProviderSpecPrivateKeySecretRef
+  /**
+   * Every repository that a task may ask for, by its name without the account.
+   */
+  readonly repositories: readonly string[]
+  /**
+   * Every permission that a task may ask for, and up to which level, for example `contents: read`. GitHub adds `metadata: read` to each token by itself.
+   */
+  readonly permissions: {
+    readonly [k: string]: 'read' | 'write' | 'admin'
+  }
+  /**
+   * The longest life of a credential without renewal; a task that asks for more is refused. GitHub's tokens live an hour; what is to live shorter is ended by the operator.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
+ * The Secret in the operator's namespace that holds a private key of the App (PEM), in the key `private-key.pem`. It must carry the annotation `taskbound.dev/origin` with `<host>:<port>` of this provider, for example `api.github.com:443`, so that nothing signed by it is shown to another server.
+ */
+export interface GithubAppProviderSpecPrivateKeySecretRef {
+  /**
+   * Name of the Secret.
+   */
+  readonly name: string
 }
 /**
  * A value that exists already, in a Secret of the operator's own namespace. It works on after the task until somebody changes it where it is accepted: revocation is `ExpireOnly` without a bound, and it is never reported as revoked. Only a permit whose head names this provider counts. For `type` `static`.
@@ -1022,6 +1182,10 @@ export interface CredentialLeaseStatus {
    * When the row was closed.
    */
   readonly closeTime?: string
+  /**
+   * When it was found that somebody else had ended it at its source.
+   */
+  readonly foundDeadTime?: string
   /**
    * One word for why it is not closed yet, from the documented set of reasons.
    */

@@ -72,6 +72,8 @@ export const reasons = {
   AgentGone: 'The Agent was deleted.',
   AgentReplaced: 'Another Agent took the name of the one that the task was bound to.',
   ServiceAccountGone: "The Agent's ServiceAccount was deleted.",
+  RevokedExternally:
+    'Somebody else ended a credential of the task at its source. Unless the provider says `onExternalRevocation: Reissue`, the task is over.',
   ServiceAccountReplaced: 'Another ServiceAccount took the name of the one that the task was bound to, or the Agent names another.',
   SuspendedByUser: '`spec.suspend` is true.',
   Draining:

@@ -6,6 +6,7 @@ import { systemClock as clock, systemEntropy as entropy } from '../config/system
 import { type Certificate, createCertificate } from '../http/certificate.ts'
 import { createLeaderClient, type LeaderAddress } from '../http/oidc/leader.ts'
 import { oidcRoutes } from '../http/oidc/routes.ts'
+import { createClientAssertions } from '../issuer/client-assertions.ts'
 import { generateKeyDocument } from '../issuer/key-document.ts'
 import { loadOrCreate } from '../issuer/key-store.ts'
 import { createKeyring } from '../issuer/keyring.ts'
@@ -14,6 +15,7 @@ import { accessTokenClaims } from '../issuer/profiles/access-token.ts'
 import { jwtSvidClaims } from '../issuer/profiles/jwt-svid.ts'
 import { createStatusLists, defaultStatusListSettings } from '../issuer/statuslist/statuslist.ts'
 import type { KubeClient } from '../kube/client.ts'
+import type { Profile } from '../ports/signer.ts'
 import { createJwtProvider } from '../providers/jwt/provider.ts'
 import type { Operator } from '../runtime/operator.ts'
 import { createDocument, createKeyStore, createListStore, names, publish } from '../runtime/storage.ts'
@@ -50,9 +52,16 @@ export async function buildIssuer(
   const identity = { url: issuer.url, trustDomain: issuer.trustDomain }
   const make = () => generateKeyDocument(clock.now(), issuer.signingAlgorithm)
   const keyring = must(await createKeyring(must(await loadOrCreate(createKeyStore(client, namespace, names.keys), make))))
-  const makeLogin = () => generateKeyDocument(clock.now(), issuer.signingAlgorithm, ['Login'])
-  const loginStore = createKeyStore(client, namespace, names.loginKeys)
-  const loginKeyring = must(await createKeyring(must(await loadOrCreate(loginStore, makeLogin, ['Login']))))
+  const keyringOf = async <P extends Profile>(name: string, profile: P) => {
+    const document = await loadOrCreate<P>(
+      createKeyStore(client, namespace, name),
+      () => generateKeyDocument(clock.now(), issuer.signingAlgorithm, [profile]),
+      [profile],
+    )
+    return must(await createKeyring(must(document)))
+  }
+  const loginKeyring = await keyringOf(names.loginKeys, 'Login')
+  const clientKeyring = await keyringOf(names.clientKeys, 'ClientAssertion')
   const host = new URL(issuer.url).hostname
   const leader = (): LeaderAddress | undefined => {
     const holder = operator()?.elector.holder()
@@ -82,6 +91,7 @@ export async function buildIssuer(
     statusLists,
     jwt,
     logins: createLogins({ signer: loginKeyring, identity, clock, entropy }),
-    routes: oidcRoutes({ identity, keyring: () => keyring, logins, statuses: statusLists }),
+    clientAssertions: createClientAssertions({ signer: clientKeyring, clock, entropy }),
+    routes: oidcRoutes({ identity, keyring: () => keyring, logins, clientKeyring: () => clientKeyring, statuses: statusLists }),
   }
 }

@@ -5,20 +5,26 @@ import { systemClock as clock, systemEntropy as entropy } from '../config/system
 import { loadOrCreateDocument } from '../issuer/key-store.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { createHttp } from '../outbound/http.ts'
-import type { Logins } from '../ports/login.ts'
+import type { ClientAssertions, Logins } from '../ports/login.ts'
 import type { Provider } from '../ports/provider.ts'
 import { createAwsProvider } from '../providers/aws/provider.ts'
 import { createStsWire } from '../providers/aws/wire.ts'
+import { createGithubAppProvider } from '../providers/githubApp/provider.ts'
+import { createGithubWire } from '../providers/githubApp/wire.ts'
+import { createOauthProvider } from '../providers/oauth/provider.ts'
+import { createOauthWire } from '../providers/oauth/wire.ts'
 import { createPostgresProvider } from '../providers/postgres/provider.ts'
 import { createWire } from '../providers/postgres/wire.ts'
 import { createRegistry, type Registry } from '../providers/registry.ts'
+import { createServiceAccountTokenProvider } from '../providers/service-account-token/provider.ts'
 import { createStaticProvider } from '../providers/static/provider.ts'
 import { createVaultProvider } from '../providers/vault/provider.ts'
 import { createWire as createVaultWire } from '../providers/vault/wire.ts'
 import { createWebhookProvider } from '../providers/webhook/provider.ts'
 import { createWebhookWire } from '../providers/webhook/wire.ts'
+import { createAnchoredTokens } from '../runtime/anchored.ts'
 import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
-import { createKeyStore, createLoginReader, createValueReader, names } from '../runtime/storage.ts'
+import { createKeyStore, createLoginReader, createSecretReader, createValueReader, names } from '../runtime/storage.ts'
 import { must } from './basics.ts'
 
 export interface Providers {
@@ -31,19 +37,27 @@ export interface Providers {
 export async function buildProviders(
   { namespace, clusterNetworks }: Settings,
   client: KubeClient,
-  { jwt, logins }: { readonly jwt: Provider<never>; readonly logins: Logins },
+  {
+    jwt,
+    logins,
+    clientAssertions: assertions,
+  }: { readonly jwt: Provider<never>; readonly logins: Logins; readonly clientAssertions: ClientAssertions },
   prefix: string,
 ): Promise<Providers> {
   const [sql, http] = [createWire(clusterNetworks), createHttp(clusterNetworks)]
   const passwords = must(await loadOrCreateDocument(createKeyStore(client, namespace, names.passwordKey), passwordKey(entropy)))
   const readLogin = createLoginReader(client, namespace)
+  const readKey = createSecretReader(client, namespace)
+  const githubApp = createGithubAppProvider({ wire: createGithubWire(http), clock, readKey, prefix })
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
   const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
   const aws = createAwsProvider({ wire: createStsWire(http), clock, logins, prefix })
   const existing = createStaticProvider({ readValue: createValueReader(client, namespace), clock, prefix })
+  const serviceAccountToken = createServiceAccountTokenProvider({ tokens: createAnchoredTokens(client), clock, prefix, namespace })
+  const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, prefix })
   return {
-    registry: createRegistry([jwt, postgres, webhook, vault, aws, existing]),
+    registry: createRegistry([aws, githubApp, jwt, oauth, postgres, serviceAccountToken, existing, vault, webhook]),
     async close() {
       http.close()
       await sql.close()

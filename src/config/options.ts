@@ -214,6 +214,13 @@ export const options = {
     help: 'Requests to the API server at the same time; watches are not counted.',
     parse: integer(1, 1024),
   },
+  sealKeyFile: {
+    flag: 'seal-key-file',
+    value: 'PATH',
+    derived: 'a key in a Secret that the operator makes',
+    help: 'Keys that seal what ends a credential, one a line, the newest first: each 32 bytes in base64.',
+    parse: path,
+  },
   drainTimeout: {
     flag: 'drain-timeout-seconds',
     value: 'SECONDS',

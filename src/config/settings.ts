@@ -49,6 +49,8 @@ export interface Settings {
   /** the most open rows of one namespace at one provider */
   readonly ledgerLimit: number
   readonly inFlight: number
+  /** keys for sealing; `undefined` for those of a Secret that the operator makes */
+  readonly sealKeyFile: string | undefined
   /** how long the command `drain` waits */
   readonly drainTimeout: Duration
   /** where spans are posted; `undefined` for nowhere */
@@ -218,6 +220,7 @@ export function parseSettings(
       concurrency: values.concurrency,
       ledgerLimit: values.ledgerLimit,
       inFlight: values.inFlight,
+      sealKeyFile: values.sealKeyFile,
       drainTimeout: values.drainTimeout,
       tracesUrl: tracesUrlOf(values),
       logLevel: values.logLevel,

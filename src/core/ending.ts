@@ -73,6 +73,15 @@ const serviceAccountGone: Check = ({ task, agent, serviceAccount }) => {
   return ending('ServiceAccountReplaced', `the agent's ServiceAccount \`${name}\` is not the one this task was bound to`)
 }
 
+/** Whoever ended a credential at its source meant it, unless its provider says otherwise. */
+const revokedOutside: Check = ({ task, leases }) => {
+  const held = (handle: string): boolean => task.record.credentials.some((c) => c.handle === handle)
+  const lost = leases.find(({ handle, foundDead }) => foundDead?.after === 'Fail' && held(handle))
+  return lost === undefined
+    ? undefined
+    : ending('RevokedExternally', `credential \`${lost.credential}\` was ended at its source by somebody else (\`onExternalRevocation\`)`)
+}
+
 const timeOver: Check = ({ task }, now) => {
   const deadline = task.record.deadlineAt
   if (deadline === undefined || now < deadline) return undefined
@@ -88,6 +97,7 @@ const checks: readonly Check[] = [
   workloadGone,
   agentGone,
   serviceAccountGone,
+  revokedOutside,
   timeOver,
   workloadNeverSeen,
 ]

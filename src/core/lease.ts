@@ -30,6 +30,8 @@ export interface Lease {
   readonly issuedAt: Instant | undefined
   readonly expiresAt: Instant | undefined
   readonly closedAt: Instant | undefined
+  /** when it was found that somebody else had ended it at its source */
+  readonly foundDeadAt: Instant | undefined
   readonly reason: Reason | undefined
   readonly message: string | undefined
   /** an administrator's reason for giving it up: the annotation `taskbound.dev/irrevocable` */
@@ -97,6 +99,18 @@ export function claims(record: TaskRecord, handle: string): boolean {
 /** The same of what has not expired. */
 export const holds = (record: TaskRecord, handle: string, now: Instant): boolean =>
   claims(record, handle) && record.credentials.some((c) => c.handle === handle && c.expiresAt > now)
+
+/** What dies by itself so soon is not looked at any more: nobody's clock is that exact. */
+const margin: Duration = seconds(30)
+
+/** Whether its source must show it alive: pods hold it, nobody has decided that it dies, and it does not die of age yet. */
+export const mustLive = (lease: Lease, { uid, record }: Task, doomed: boolean, now: Instant): boolean =>
+  lease.state === 'Issued' &&
+  lease.acknowledged === undefined &&
+  !doomed &&
+  uid === lease.task.uid &&
+  phase(record) === 'delivered' &&
+  holds(record, lease.handle, plus(now, margin))
 
 /** What is known of the task that a row was written for. */
 export type Owner = { readonly state: 'present'; readonly task: Task } | { readonly state: 'gone' } | { readonly state: 'unknown' }

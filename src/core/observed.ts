@@ -19,12 +19,20 @@ export interface ProviderRef {
   readonly name: string
 }
 
+/** What a token of a GitHub App is for: repositories without their owner, and permissions to levels. */
+export interface GithubAsk {
+  readonly repositories: readonly string[]
+  readonly permissions: Readonly<Record<string, string>>
+}
+
 /** One entry of `spec.credentials`. */
 export interface CredentialSpec {
   readonly name: string
   readonly provider: ProviderRef
   readonly audience: string | undefined
   readonly scopes: readonly string[]
+  /** for a provider of type `githubApp`, and for no other */
+  readonly github?: GithubAsk | undefined
   readonly destination: string | undefined
   readonly ttl: Duration
   /** field name to Secret key */
@@ -194,6 +202,9 @@ export type CredentialProviderFacts =
       readonly byName?: true
     }
 
+/** What follows where somebody else ended a credential at its source: the task is over, or it is issued afresh. */
+export type AfterLoss = 'Fail' | 'Reissue'
+
 /** A row of the ledger, as its task sees it. */
 export interface LeaseFacts {
   readonly handle: string
@@ -203,6 +214,8 @@ export interface LeaseFacts {
   /** it was killed at its source, and can never come to be */
   readonly dead?: boolean
   readonly attempt?: number
+  /** found ended at its source by somebody else: when, and what the provider's object says is to follow */
+  readonly foundDead?: { readonly at: Instant; readonly after: AfterLoss } | undefined
   /** open, and all that is left to do for it is to wait: it dies by itself at a time that its message says */
   readonly expiring?: boolean
   /** why it is not dead */

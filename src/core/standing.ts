@@ -1,7 +1,7 @@
 // Where a task stands now: ended for good, stopped for a while, blocked, or clear. Pure; says nothing about what to do.
 
 import type { Reason } from '../api/reasons.ts'
-import { type Instant, plus, seconds } from '../lib/instant.ts'
+import { at, formatTime, type Instant, milliseconds, plus, seconds } from '../lib/instant.ts'
 import { findEnding, wordOf } from './ending.ts'
 import { renewalDue } from './judge.ts'
 import type { Observed } from './observed.ts'
@@ -17,6 +17,7 @@ export function stand(observed: Observed, judgement: Judgement, now: Instant): S
     suspended(observed) ??
     missing(observed) ??
     denied(observed, judgement, now) ??
+    contested(observed, now) ??
     held(observed, now) ?? { kind: 'clear', until: undefined }
   )
 }
@@ -67,6 +68,24 @@ function denied(observed: Observed, judgement: Judgement, now: Instant): Standin
     if (observed.policyChangedAt <= now && now < settled) return blocked(judgement.reason, judgement.message, settled)
   }
   return stopped('Denied', judgement.reason, judgement.message)
+}
+
+const [firstWait, longestWait] = [seconds(30), seconds(3600)]
+
+/**
+ * Whoever ended it at its source may do so again. The first time it is issued afresh at once, then after a wait that doubles; what is left of
+ * the set before is ended first.
+ */
+function contested({ task, leases }: Observed, now: Instant): Standing | undefined {
+  const losses = leases.filter(({ foundDead }) => foundDead?.after === 'Reissue')
+  const times = new Set(losses.map(({ attempt }) => attempt)).size
+  if (times < 2 || isLive(task.record, now) || leases.some(({ open }) => open)) return undefined
+  const last = at(Math.max(...losses.map(({ foundDead }) => foundDead?.at ?? 0)))
+  const until = plus(last, milliseconds(Math.min(longestWait, firstWait * 2 ** (times - 2))))
+  // a loss in the future means that the clock went back
+  if (last > now || now >= until) return undefined
+  const message = `somebody else ended its credentials at their source ${times} times; they are issued again at ${formatTime(until)}`
+  return blocked('RevokedExternally', message, until)
 }
 
 function held({ hold, task, credentials, olderPod }: Observed, now: Instant): Standing | undefined {

@@ -8,6 +8,7 @@ import type { IssuerIdentity } from '../ports/signer.ts'
 export const paths = {
   discovery: '/.well-known/openid-configuration',
   keys: '/keys',
+  clientKeys: '/client/keys',
   bundle: '/spiffe/bundle',
   statusLists: '/status-lists',
 } as const

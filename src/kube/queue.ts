@@ -21,6 +21,8 @@ export interface Queue {
   retry(key: string, priority?: WorkPriority): void
   /** The key is well: its backoff begins anew. */
   forget(key: string): void
+  /** So many keys in work wait for somebody else and take no place: others are worked on instead of them. */
+  lend(places: number): void
   depth(): Readonly<Record<WorkPriority | 'working' | 'delayed', number>>
   /** how long the key that waits longest has been waiting */
   oldest(): Duration | undefined
@@ -39,6 +41,8 @@ export interface QueueDeps {
   readonly concurrency: number
   /** how many of them are kept for `end`; default one quarter, at least one when there are several */
   readonly reserved?: number
+  /** how many keys of one group may be in work at a time, of `end` and of what is not; default all */
+  readonly share?: { readonly end: number; readonly ordinary: number }
   /** default: the namespace of `<namespace>/<name>` */
   readonly groupOf?: (key: string) => string
   /** default 0.5 s to 5 min */
@@ -49,7 +53,8 @@ export function createQueue(deps: QueueDeps): Queue {
   const { clock, entropy, log, concurrency } = deps
   const reserved = deps.reserved ?? (concurrency > 1 ? Math.max(1, Math.floor(concurrency / 4)) : 0)
   const settings = deps.backoff ?? { first: milliseconds(500), cap: seconds(300) }
-  const waiting = createWaitingKeys(deps.groupOf ?? ((key) => key.slice(0, Math.max(0, key.indexOf('/')))))
+  const groupOf = deps.groupOf ?? ((key: string) => key.slice(0, Math.max(0, key.indexOf('/'))))
+  const waiting = createWaitingKeys(groupOf)
   const working = new Map<string, WorkPriority>()
   const again = new Map<string, WorkPriority>()
   const failures = new Map<string, number>()
@@ -66,12 +71,20 @@ export function createQueue(deps: QueueDeps): Queue {
   const finished = Promise.withResolvers<void>()
   let work: Worker | undefined
   let closing = false
+  let lent = 0
+
+  function hasRoom(group: string, priority: WorkPriority): boolean {
+    if (deps.share === undefined) return true
+    const others = [...working].filter(([key]) => groupOf(key) === group)
+    const ordinary = others.filter(([, other]) => other !== 'end').length
+    return others.length < deps.share.end && (priority === 'end' || ordinary < deps.share.ordinary)
+  }
 
   function pump(): void {
     if (work === undefined) return
-    while (working.size < concurrency) {
+    while (working.size < concurrency + lent) {
       const ordinary = [...working.values()].filter((priority) => priority !== 'end').length
-      const next = waiting.take((priority) => priority === 'end' || ordinary < concurrency - reserved)
+      const next = waiting.take((priority) => priority === 'end' || ordinary < concurrency - reserved + lent, hasRoom)
       if (next === undefined) break
       working.set(next.key, next.priority)
       void process(work, next.key, next.priority)
@@ -116,6 +129,10 @@ export function createQueue(deps: QueueDeps): Queue {
       queue.addAfter(key, backoff(settings, count, entropy.unit()), priority ?? working.get(key) ?? 'new')
     },
     forget: (key) => void failures.delete(key),
+    lend(places) {
+      lent = places
+      pump()
+    },
     depth: () => ({
       end: waiting.count('end'),
       new: waiting.count('new'),

@@ -12,8 +12,11 @@ interface Waiting {
 export interface WaitingKeys {
   /** `since` is kept when a waiting key is added again. */
   add(key: string, priority: WorkPriority, since: number): void
-  /** The next key whose priority is among those allowed; it waits no longer. */
-  take(allowed: (priority: WorkPriority) => boolean): { readonly key: string; readonly priority: WorkPriority } | undefined
+  /** The next key whose priority is among those allowed, of a group that has room; it waits no longer. */
+  take(
+    allowed: (priority: WorkPriority) => boolean,
+    hasRoom?: (group: string, priority: WorkPriority) => boolean,
+  ): { readonly key: string; readonly priority: WorkPriority } | undefined
   count(priority: WorkPriority): number
   /** since when the one that waits longest has been waiting */
   oldest(): number | undefined
@@ -35,10 +38,11 @@ export function createWaitingKeys(groupOf: (key: string) => string): WaitingKeys
       counts[priority] += 1
       rings[priority].push(groupOf(key), key)
     },
-    take(allowed) {
+    take(allowed, hasRoom = () => true) {
       for (const priority of priorities) {
         if (counts[priority] === 0 || !allowed(priority)) continue
-        for (let key = rings[priority].shift(); key !== undefined; key = rings[priority].shift()) {
+        const room = (group: string): boolean => hasRoom(group, priority)
+        for (let key = rings[priority].shift(room); key !== undefined; key = rings[priority].shift(room)) {
           if (waiting.get(key)?.priority !== priority) continue
           waiting.delete(key)
           counts[priority] -= 1
@@ -65,8 +69,8 @@ export function createWaitingKeys(groupOf: (key: string) => string): WaitingKeys
 
 interface Ring {
   push(group: string, key: string): void
-  /** The first key of the group whose turn it is. */
-  shift(): string | undefined
+  /** The first key of the group whose turn it is, of those that have room; the others keep theirs for later. */
+  shift(hasRoom: (group: string) => boolean): string | undefined
 }
 
 function createRing(): Ring {
@@ -82,8 +86,13 @@ function createRing(): Ring {
       }
       keys.push(key)
     },
-    shift() {
-      const group = turns.shift()
+    shift(hasRoom) {
+      let group = turns.shift()
+      for (let passed = turns.size(); group !== undefined && !hasRoom(group); passed -= 1) {
+        turns.push(group)
+        if (passed === 0) return undefined
+        group = turns.shift()
+      }
       if (group === undefined) return undefined
       const keys = groups.get(group)
       const key = keys?.shift()

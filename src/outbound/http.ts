@@ -98,7 +98,8 @@ export function createHttp(inside: readonly string[] = []): Http {
     }
     const options: AgentOptions = {
       keepAlive: true,
-      maxSockets: 16,
+      // more than all bulkheads let through at a time: who waits for a socket is timed out as if the source were silent
+      maxSockets: 64,
       maxFreeSockets: 4,
       timeout: 60_000,
       rejectUnauthorized: true,

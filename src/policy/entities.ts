@@ -2,6 +2,7 @@
 // Only the entities that the request needs: each one costs as much as two policies.
 
 import type { CedarValueJson, EntityJson, StatefulAuthorizationCall, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs'
+import type { GithubAsk } from '../core/observed.ts'
 import { toSeconds } from '../lib/instant.ts'
 import type { AuthorizationRequest, ProviderFacts, Sensitivity } from '../ports/authorizer.ts'
 import { agentType, namespaceType, type Target } from './scope.ts'
@@ -52,6 +53,7 @@ function contextOf(request: AuthorizationRequest, claims: TypeAndId): Record<str
     }),
     sensitivity: sensitivityOf(request.provider.sensitivity, claimed.dataSensitivity),
     scopes: [...request.scopes],
+    github: request.github && githubOf(request.github),
     audience: request.audience,
     ttlSeconds: toSeconds(request.ttl),
     // what nobody vouches for must not match a policy by accident
@@ -66,6 +68,11 @@ function contextOf(request: AuthorizationRequest, claims: TypeAndId): Record<str
     now: { __extn: { fn: 'datetime', arg: new Date(request.now).toISOString() } },
   })
 }
+
+const githubOf = ({ repositories, permissions }: GithubAsk): CedarValueJson => ({
+  repositories: [...repositories],
+  permissions: Object.entries(permissions).map(([name, level]) => `${name}:${level}`),
+})
 
 /** The higher of the two. A claim is the task author's word, so it only raises; a provider that declares nothing is taken for the highest. */
 function sensitivityOf(declared: Sensitivity | undefined, claimed: Sensitivity | undefined): { word: Sensitivity; level: number } {

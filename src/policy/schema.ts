@@ -23,11 +23,15 @@ export const schemaText = `namespace Taskbound {
   // Names of agents are "<namespace>/<name>". depth is 1 for a direct child.
   type Delegation = { depth: Long, chain: Set<String>, root: String };
 
+  // What a token of a GitHub App is for. permissions: "contents:read". A level says nothing of a lower one: name each that is meant.
+  type Github = { repositories: Set<String>, permissions: Set<String> };
+
   type Request = {
     claimed: Claimed,
     // The higher of what the provider declares and what the task claims. A provider that declares nothing counts as Restricted.
     sensitivity: Sensitivity,
     scopes: Set<String>,
+    github?: Github,
     audience?: String,
     ttlSeconds: Long,
     requestedBy: Requester,

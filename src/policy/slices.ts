@@ -72,12 +72,15 @@ export function createSlices(cedar: Cedar, schemaText: string, limits: SliceLimi
 
   return {
     ask(slice, question) {
-      const answer = cedar.statefulIsAuthorized({
-        ...question,
-        preparsedPolicySetId: slotOf(slice),
-        preparsedSchemaName: schemaName,
-        validateRequest: true,
-      })
+      const call = { ...question, preparsedPolicySetId: slotOf(slice), preparsedSchemaName: schemaName, validateRequest: true }
+      let answer: ReturnType<Cedar['statefulIsAuthorized']>
+      try {
+        answer = cedar.statefulIsAuthorized(call)
+      } catch (error) {
+        // half a surrogate pair cannot be told to it, and it throws where it should answer
+        if (!cedar.usable()) throw error
+        return { ok: false, errors: ['the request cannot be put to Cedar: a text in it is no Unicode'] }
+      }
       if (answer.type === 'failure') return { ok: false, errors: answer.errors.map(({ message }) => message) }
       return { ok: true, response: answer.response }
     },

@@ -1,6 +1,7 @@
 // What the operator asks policy, and what it is told: plain data on both sides.
 // Nothing here knows Cedar; `AuthorizationRequest` holds names and facts, never material.
 
+import type { GithubAsk } from '../core/observed.ts'
 import type { Duration, Instant } from '../lib/instant.ts'
 import type { RevocationClass } from './provider.ts'
 
@@ -81,6 +82,7 @@ export interface AuthorizationRequest {
   readonly claimed: Claimed
   readonly audience: string | undefined
   readonly scopes: readonly string[]
+  readonly github?: GithubAsk | undefined
   readonly ttl: Duration
   readonly requestedBy: Requester
   readonly approved: boolean

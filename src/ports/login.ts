@@ -12,3 +12,8 @@ export interface Logins {
   /** of the operator itself: to end what it made, and to see whether the source answers */
   operator(audience: string): Promise<Result<Material, string>>
 }
+
+/** JWTs by which the operator authenticates as a client of an authorization server (RFC 7523). Each is used once and lives a minute. */
+export interface ClientAssertions {
+  of(clientId: string, audience: string): Promise<Result<Material, string>>
+}

@@ -1,7 +1,7 @@
 // What a credential provider is to the rest of the operator. One implementation a `spec.type`, in src/providers/<type>.
 
 import type { TaskKey, Uid } from '../core/names.ts'
-import type { Failure, RevocationClass } from '../core/observed.ts'
+import type { Failure, GithubAsk, RevocationClass } from '../core/observed.ts'
 import type { Duration, Instant } from '../lib/instant.ts'
 import type { Material } from '../lib/material.ts'
 import type { Result } from '../lib/result.ts'
@@ -28,6 +28,7 @@ export interface CredentialRequest {
   readonly name: string
   readonly audience: string | undefined
   readonly scopes: readonly string[]
+  readonly github?: GithubAsk | undefined
   readonly ttl: Duration
 }
 
@@ -42,6 +43,8 @@ export interface Lease {
   readonly effectBy: Instant
   /** what `record` noted last, where the source does not call it by its handle */
   readonly reference?: string
+  /** of the task that it was written for */
+  readonly namespace?: string
 }
 
 /**
@@ -50,12 +53,24 @@ export interface Lease {
  */
 export type Note = (reference: string) => Promise<Result<undefined, Failure>>
 
+/**
+ * Keeps, sealed in the ledger, a value without which what was made cannot be ended, until the row is dead. Awaited once the source has
+ * answered, and before anything is delivered: where it fails, what was made is given back at once. It may have been kept all the same.
+ * @param until from then on it has died by itself, and is kept no longer
+ */
+export type Keep = (value: Material, until?: Instant) => Promise<Result<undefined, Failure>>
+
+/** What was kept under the row, oldest first; none where nothing was. A failure: something was, and does not open for this address. */
+export type Kept = () => Promise<Result<readonly Material[], Failure>>
+
 /** All that one issue or renewal may know. Facts of the task, never another task's. */
 export interface Order {
   readonly task: TaskKey
   readonly taskUid: Uid
   readonly agent: string
   readonly serviceAccount: string
+  /** of the ServiceAccount that the task is bound to */
+  readonly serviceAccountUid?: Uid
   readonly action: string
   /** label `policy.taskbound.dev/environment` of the namespace */
   readonly environment: string | undefined
@@ -63,6 +78,7 @@ export interface Order {
   readonly credential: string
   readonly audience: string | undefined
   readonly scopes: readonly string[]
+  readonly github?: GithubAsk | undefined
   readonly attempt: number
   readonly issuedAt: Instant
   readonly expiresAt: Instant
@@ -77,6 +93,10 @@ export interface Reservation {
   readonly lease?: Lease
   /** given with `lease` */
   readonly record?: Note
+  /** given with `lease` to a provider that `keeps`: to `issue` and `renew` */
+  readonly keep?: Keep
+  /** the same, and to `revoke` too */
+  readonly kept?: Kept
 }
 
 /** Fields of one credential. The single-value field is called `token` in `primary`. */
@@ -98,9 +118,14 @@ export interface Outside<Params> {
   readonly settling: Duration
   /**
    * `InPlace`: a renewal prolongs what the handle names, with the same fields. `Successor`: it makes another under the same handle, whose
-   * predecessor lives on to its own expiry, so that no pod is without.
+   * predecessor lives on for as long as pods may still hold it.
    */
   readonly renewal: 'InPlace' | 'Successor'
+  /** present where the source needs the credential itself, or another value, to end it */
+  readonly keeps?: {
+    /** scheme, host and port that a kept value may be sent to: kept for another one, it does not open */
+    origin(params: Params): string
+  }
   /**
    * Removes what is left of a dead handle, at the source, and so gives its name free. Called after `effectBy` plus `settling`, and refused
    * before `effectBy` by a source that has a clock of its own: ours may have jumped. `ok` means that the source has nothing left of that
@@ -109,11 +134,40 @@ export interface Outside<Params> {
   clean(params: Params, lease: Lease): Promise<Result<undefined, Failure>>
   /** Every handle at the source that begins with `prefix`, dead ones too. `undefined` where a source cannot be asked. */
   list(params: Params, prefix: string): Promise<Result<readonly string[] | undefined, Failure>>
+  /** present where a predecessor can be ended by itself; one that cannot dies of age */
+  readonly retirement?: Retirement<Params>
+  /** present where a source can tell */
+  readonly inspection?: Inspection<Params>
+}
+
+/** How what was replaced by a renewal is ended, before its time and before its task's. */
+export interface Retirement<Params> {
+  /** How long after the delivery of its successor pods may still hold it: a kubelet needs up to 90 s to refresh a volume. */
+  readonly grace: Duration
+  /**
+   * Ends what was made under the handle before the renewal of this attempt, and nothing that was made by it or later. Called again until it
+   * is `ok`, with what the row is to note in place of what it notes; `undefined` where there is nothing to end.
+   */
+  retire(params: Params, lease: Lease, attempt: number): Promise<Result<string | undefined, Failure>>
+}
+
+/** What a source says of one handle. `Unknown`: it did not answer, or what it answered proves nothing of that very handle. */
+export type Sight = 'Alive' | 'Dead' | 'Unknown'
+
+/** How a source tells that somebody else ended what was made there. */
+export interface Inspection<Params> {
+  /** how many leases are asked about at a time */
+  readonly batch: number
+  /**
+   * One answer for each lease, in their order. `Dead` only where the source itself says so of that very handle: that it does not answer, is
+   * a standby, or shows an error proves nothing. Asked from time to time, of what should be alive; never while anything waits for it.
+   */
+  look(params: Params, leases: readonly Lease[]): Promise<readonly Sight[]>
 }
 
 /** Why something is not known to be dead. */
 export interface Unrevoked extends Failure {
-  /** nobody can end it sooner: it dies by itself, at this time at the latest, and is not tried before. For class `ExpireOnly` alone. */
+  /** all was done that can be, and it is refused from this time on at the latest: no failure of its source, and not tried before then */
   readonly until?: Instant
 }
 

@@ -1,7 +1,10 @@
 import type { Material } from '../lib/material.ts'
 
-/** Each has its own key; a key signs nothing but its own profile. `Login`: shown to the source of a provider, and to nobody else. */
-export type Profile = 'AccessToken' | 'JWTSVID' | 'StatusList' | 'Login'
+/**
+ * Each has its own key; a key signs nothing but its own profile. `Login`: shown to the source of a provider, and to nobody else.
+ * `ClientAssertion`: by it the operator is a client of an authorization server.
+ */
+export type Profile = 'AccessToken' | 'JWTSVID' | 'StatusList' | 'Login' | 'ClientAssertion'
 
 /** A JWT claims set before it is signed. */
 export type Claims = Readonly<Record<string, unknown>>

@@ -22,6 +22,8 @@ export interface AudienceClaim {
   /** RFC 3339 with whole seconds, as the API server writes it */
   readonly createdTime: string
   readonly audiences: readonly string[]
+  /** of the tokens that it gives, where that is somebody else's; providers of one issuer share its audiences */
+  readonly issuer?: string | undefined
 }
 
 /** One audience that a provider lists and another one owns. */
@@ -42,7 +44,8 @@ export function audiencesTaken(claims: readonly AudienceClaim[]): ReadonlyMap<st
     for (const audience of new Set(claim.audiences)) {
       const owner = owners.get(audience)
       if (owner === undefined) owners.set(audience, claim)
-      else taken.set(claim.uid, [...(taken.get(claim.uid) ?? []), { audience, owner: owner.name }])
+      else if (claim.issuer === undefined || claim.issuer !== owner.issuer)
+        taken.set(claim.uid, [...(taken.get(claim.uid) ?? []), { audience, owner: owner.name }])
     }
   }
   return taken

@@ -13,7 +13,7 @@ import { withdraw } from './effects/withdraw.ts'
 import type { Ledger } from './ledger/ledger.ts'
 
 export interface ApplyDeps extends IssueDeps, IntentDeps {
-  readonly ledger: Pick<Ledger, 'intend' | 'full' | 'note' | 'noted' | 'revoke'>
+  readonly ledger: Pick<Ledger, 'intend' | 'full' | 'note' | 'noted' | 'keeping' | 'revoke'>
   readonly tracer: Pick<Tracer, 'span'>
 }
 

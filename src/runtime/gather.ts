@@ -208,6 +208,10 @@ export function createGather(deps: GatherDeps): Gather {
         message: `ClusterCredentialProvider \`${object.name}\` does not serve namespace \`${namespace.name}\`: its \`spec.namespaces\` does not select it`,
       }
     }
+    if (credential.github !== undefined && object.type !== 'githubApp') {
+      const message = `credential \`${credential.name}\` has a block \`github\`, which is for a provider of type \`githubApp\`: remove it`
+      return { reason: 'ScopeNotListed', message }
+    }
     return implementation.check(object.params, credential)
   }
 }

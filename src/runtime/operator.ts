@@ -10,6 +10,7 @@ import type { KubeObject } from '../kube/objects.ts'
 import { createWrites } from '../kube/patch.ts'
 import { createQueue, type Queue } from '../kube/queue.ts'
 import { at, type Instant, milliseconds, plus } from '../lib/instant.ts'
+import type { Seal } from '../lib/seal.ts'
 import type { PolicyEngine } from '../policy/engine.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
@@ -61,6 +62,7 @@ export interface OperatorDeps {
   readonly statusLists: StatusLists
   /** a document in the operator's own namespace */
   readonly document: (name: string) => Document
+  readonly seal: Seal
   /** what all handles of this installation begin with */
   readonly handlePrefix: string
   /** the most open rows of the ledger of one namespace at one provider */
@@ -174,6 +176,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     writes,
     absorb: (object) => void watching.leases.reflector.absorb(object),
     document: deps.document,
+    seal: deps.seal,
     leads,
     changed: (key) => queue.add(key, 'end'),
     clock,
@@ -230,7 +233,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       writeStatus,
       ledger,
       health,
-      bulkhead: createBulkhead(Math.max(1, Math.floor(deps.concurrency / 2))),
+      bulkhead: createBulkhead(Math.max(1, Math.floor(deps.concurrency / 2)), queue.lend),
       handlePrefix: deps.handlePrefix,
     }),
     writeStatus,
@@ -298,9 +301,12 @@ export function createOperator(deps: OperatorDeps): Operator {
       clearInterval(retiring)
       drain.stop()
       takeover.lost()
-      await Promise.all([queue.shutdown('drop'), choreQueue.shutdown('drop'), ledger.stop()])
+      // what waits for a source that does not answer must not keep a successor waiting: it writes nothing any more
+      const outside = Promise.all([choreQueue.shutdown('drop'), ledger.stop()])
+      await queue.shutdown('drop')
       deadlines.stop()
       await elector.stop()
+      await outside
       await watching.stop()
     },
     problems: () => problemsOf(watching, engine),

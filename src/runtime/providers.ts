@@ -10,7 +10,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { Provider } from '../ports/provider.ts'
 import { audiencesTaken } from '../providers/registry.ts'
-import { list, record, strings } from './objects/fields.ts'
+import { list, record, strings, text } from './objects/fields.ts'
 import type { ProviderObject } from './objects/kinds.ts'
 import { mergePatch } from './objects/merge.ts'
 
@@ -70,7 +70,8 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
       uid: p.uid,
       createdTime: formatTime(p.createdAt),
       // also what its logins are for: no task may have a token that its source would take for one of them
-      audiences: [...strings(p.params['audiences']), ...strings([p.params['audience']])],
+      audiences: [...strings(p.params['audiences']), ...strings([p.params['audience'] ?? p.params['issuer']])],
+      issuer: text(p.params['issuer']),
     }))
     const [first] = audiencesTaken(claims).get(object.uid) ?? []
     if (first === undefined) return undefined

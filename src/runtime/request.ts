@@ -53,6 +53,7 @@ export function toRequest({ action, task, credential, agent, namespace, provider
     },
     audience: credential.audience,
     scopes: credential.scopes,
+    github: credential.github,
     ttl: credential.ttl,
     requestedBy: requester,
     approved: false,

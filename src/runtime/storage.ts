@@ -16,11 +16,13 @@ export const configMaps: Resource = { group: '', version: 'v1', plural: 'configm
 export const names = {
   keys: 'taskbound-issuer-keys',
   loginKeys: 'taskbound-login-keys',
+  clientKeys: 'taskbound-client-keys',
   ca: 'taskbound-issuer-ca',
   caPublished: 'taskbound-issuer-ca-bundle',
   lists: 'taskbound-status-lists',
   vouched: 'taskbound-requester-check',
   passwordKey: 'taskbound-password-key',
+  sealKeys: 'taskbound-seal-keys',
 } as const
 
 const managed = { 'app.kubernetes.io/managed-by': 'taskbound', 'app.kubernetes.io/part-of': 'taskbound' }
@@ -73,16 +75,20 @@ export function createLoginReader(client: Pick<KubeClient, 'request'>, namespace
   }
 }
 
-/** All of a Secret that an administrator put into the operator's namespace, and its origin. A failure is a sentence. */
+/**
+ * All of a Secret that an administrator put into the operator's namespace, and its origin. A failure is a sentence.
+ * @returns a function of the Secret's name, and of what it is to have, for the sentence
+ */
 export function createValueReader(client: Pick<KubeClient, 'request'>, namespace: string) {
   return async (
     name: string,
+    having = '',
   ): Promise<Result<{ readonly data: Readonly<Record<string, Material>>; readonly origin: string | undefined }, string>> => {
     const found = await client.request<KubeObject>({ method: 'GET', path: pathOf(secrets, { namespace, name }) })
     if (!found.ok)
       return fail(
         isNotFound(found.failure)
-          ? `Secret \`${name}\` does not exist in namespace \`${namespace}\`: make it`
+          ? `Secret \`${name}\` does not exist in namespace \`${namespace}\`: make it${having}`
           : `Secret \`${name}\` cannot be read: ${describeError(found.failure)}`,
       )
     const entries = Object.entries(record(found.value.body['data'])).filter(
@@ -92,6 +98,17 @@ export function createValueReader(client: Pick<KubeClient, 'request'>, namespace
       data: Object.fromEntries(entries.map(([key, value]) => [key, new Material(Buffer.from(value, 'base64'))])),
       origin: found.value.body.metadata.annotations?.['taskbound.dev/origin'],
     })
+  }
+}
+
+/** One value of a Secret that an administrator put into the operator's namespace, with the server that it is for. A failure is a sentence. */
+export function createSecretReader(client: Pick<KubeClient, 'request'>, namespace: string) {
+  const read = createValueReader(client, namespace)
+  return async (name: string, key: string): Promise<Result<{ readonly value: Material; readonly origin: string | undefined }, string>> => {
+    const found = await read(name, ` with the key \`${key}\``)
+    if (!found.ok) return found
+    const value = Object.hasOwn(found.value.data, key) ? found.value.data[key] : undefined
+    return value === undefined ? fail(`Secret \`${name}\` has no key \`${key}\``) : ok({ value, origin: found.value.origin })
   }
 }
 

@@ -88,6 +88,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'Values that were given to tasks and work on after them, since they existed before: nobody can revoke them.',
     'provider',
   )
+  const losses = counter(
+    'taskbound_credentials_revoked_externally_total',
+    'Credentials of live tasks that were found ended at their source by somebody else.',
+    'provider',
+  )
   const decisions = counter('taskbound_policy_decisions_total', 'Decisions of policy.', 'decision', 'reason')
   const evaluation = histogram(
     'taskbound_policy_evaluation_duration_seconds',
@@ -128,6 +133,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     counted.add(label)
     overrun.zero({ provider: label })
     remained.inc({ provider: label }, 0)
+    losses.inc({ provider: label }, 0)
   }
   // for the same reason: what everybody has sooner or later begins at 0
   decisions.inc({ decision: 'allow', reason: 'Allowed' satisfies Reason }, 0)
@@ -155,6 +161,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     remained(name) {
       countFromZero(name)
       remained.inc({ provider: provider(name) })
+    },
+    lost(name) {
+      countFromZero(name)
+      losses.inc({ provider: provider(name) })
     },
     reconciled(result, took) {
       passes.inc({ result })

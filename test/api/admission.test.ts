@@ -52,5 +52,6 @@ test('the operator tells the refusals of its fence apart by these sentences', ()
     'the operator may put no finalizer on a Secret',
     "the operator may delete Secrets only with the propagation policy 'Background'",
     'in its own namespace the operator may write only Opaque and TLS Secrets',
+    'in its own namespace the operator may change and delete only what it keeps to end credentials, and Secrets of tasks',
   ])
 })

@@ -20,6 +20,7 @@ export const everything: Case = {
       maxActiveDeadlineSeconds: 31_536_000,
       ledgerLimit: 100_000,
       auditFile: '/audit/audit.log',
+      sealKeyFile: '/keys/seal',
       otlpEndpoint: 'http://collector.monitoring:4318',
       metricsPerCredential: 'all',
     },

@@ -54,7 +54,11 @@ describe('with watched namespaces', () => {
         'taskbound.dev/clustercredentialproviders',
       ]
         .flatMap((resource) => ['get', 'list', 'watch'].map((verb) => `${resource} ${verb}`))
-        .concat('taskbound.dev/clusteragentpolicies/status patch', 'taskbound.dev/clustercredentialproviders/status patch')
+        .concat(
+          'authentication.k8s.io/tokenreviews create',
+          'taskbound.dev/clusteragentpolicies/status patch',
+          'taskbound.dev/clustercredentialproviders/status patch',
+        )
         .sort(),
     )
   })

@@ -79,6 +79,7 @@ test('what is set arrives, large numbers and namespaces included', () => {
     maxActiveDeadline: 31_536_000_000,
     ledgerLimit: 100_000,
     auditFile: '/audit/audit.log',
+    sealKeyFile: '/keys/seal',
     logLevel: 'debug',
   })
   expect(told({ watchNamespaces: ['payroll', 'research'] }).watchNamespaces).toEqual(['payroll', 'research'])

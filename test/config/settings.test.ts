@@ -47,6 +47,7 @@ test('outside a cluster nothing need be set: it acts as the ServiceAccount and l
     concurrency: 16,
     ledgerLimit: 1000,
     inFlight: 32,
+    sealKeyFile: undefined,
     drainTimeout: 120_000,
     clusterNetworks: [],
     tracesUrl: undefined,
@@ -116,6 +117,7 @@ describe('a setting is read', () => {
     ['concurrency', ['--concurrency=1'], {}, 1],
     ['ledgerLimit', ['--ledger-limit=5'], {}, 5],
     ['inFlight', ['--in-flight=1024'], {}, 1024],
+    ['sealKeyFile', ['--seal-key-file=/keys/seal'], {}, '/keys/seal'],
     ['logLevel', [], { TASKBOUND_LOG_LEVEL: 'debug' }, 'debug'],
     ['auditFile', ['--audit-file=/var/log/audit.jsonl'], {}, '/var/log/audit.jsonl'],
   ]

@@ -18,6 +18,8 @@ export interface ProviderWorld<Params> {
   record(order: Order, reservation: Reservation): void
   /** a row of the ledger with a handle that was never used; where what is issued exists outside */
   lease?(): Lease
+  /** the row with what was noted in it; where a source does not call things by their handle */
+  noted?(lease: Lease): Lease
   /** fields that are no secret, such as a name; every other one is */
   readonly plain?: readonly string[]
   /** whether the source accepts these fields now; a source of class ExpireOnly accepts until expiry */
@@ -148,6 +150,24 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
         expect((await world.provider.renew(world.params, { ...order, ...change }, late)).ok).toBe(false)
       }
       expect(await listed()).not.toContain(late.lease?.handle)
+    })
+
+    test('outside, tells what lives from what was ended where it can, and concludes nothing from a source that is broken', async () => {
+      const world = await makeWorld()
+      const { inspection } = world.provider.outside ?? {}
+      if (inspection === undefined) return
+      const [one, other] = [await issued(world), await issued(world)]
+      const look = () => {
+        const leases = [one, other].flatMap(({ reservation: { lease } }) => (lease === undefined ? [] : [world.noted?.(lease) ?? lease]))
+        return inspection.look(world.params, leases)
+      }
+      expect(inspection.batch).toBeGreaterThan(1)
+      expect(await look()).toEqual(['Alive', 'Alive'])
+      expect(await inspection.look(world.params, [])).toEqual([])
+      await world.provider.revoke(world.params, one.reservation)
+      expect(await look()).toEqual(['Dead', 'Alive'])
+      world.breakSource('canary-5b0c1d')
+      expect(await look()).toEqual(['Unknown', 'Unknown'])
     })
 
     test('outside, issues nothing without a row, nor twice under one, nor under another installation\u2019s handle', async () => {

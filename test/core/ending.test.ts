@@ -3,15 +3,23 @@ import type { Reason } from '../../src/api/reasons.ts'
 import { decide } from '../../src/core/decide.ts'
 import { findEnding, wordOf } from '../../src/core/ending.ts'
 import { asUid } from '../../src/core/names.ts'
-import { emptyRecord, type Observed, type Task } from '../../src/core/observed.ts'
+import { type AfterLoss, emptyRecord, type LeaseFacts, type Observed, type Task } from '../../src/core/observed.ts'
 import { type Instant, seconds } from '../../src/lib/instant.ts'
-import { begun, live, makeObserved, makeSpec, makeTask, presentAgent, runningJob, time } from '../support/make.ts'
+import { begun, live, makeObserved, makeSpec, makeTask, outsideRecord, presentAgent, runningJob, time } from '../support/make.ts'
 
 type Change = Partial<Omit<Observed, 'task'>> & { readonly task?: Partial<Task>; readonly at?: Instant }
 
 /** A live task one minute old, but for what the row says. */
 const observe = ({ task, at: _at, ...rest }: Change): Observed =>
   makeObserved({ ...rest, task: { ...makeTask({ record: live() }), ...task } })
+const row = outsideRecord()
+/** One of its credentials was found dead at its source, and what its provider says is to follow. */
+const lossOf = (after: AfterLoss, over: Partial<LeaseFacts> = {}): Change => ({
+  task: { record: live({ credentials: [row] }) },
+  leases: [
+    { handle: row.handle ?? '', credential: 'api', attempt: 1, open: true, foundDead: { at: time(50), after }, message: '', ...over },
+  ],
+})
 const unbound = begun({ bound: { agent: undefined, serviceAccount: undefined, workload: undefined } })
 const waiting = begun({ bound: { ...begun().bound, workload: undefined } })
 
@@ -36,12 +44,16 @@ const ends: readonly (readonly [string, Change, Reason])[] = [
   ['another agent of that name', { agent: { ...presentAgent, uid: asUid('agent-2') } }, 'AgentReplaced'],
   ['a ServiceAccount that is gone', { serviceAccount: { state: 'absent' } }, 'ServiceAccountGone'],
   ['another ServiceAccount', { serviceAccount: { state: 'present', uid: asUid('account-2') } }, 'ServiceAccountReplaced'],
+  ['a credential that somebody else ended at its source', lossOf('Fail'), 'RevokedExternally'],
+  ['the same, and its row is closed', lossOf('Fail', { open: false, dead: true }), 'RevokedExternally'],
   ['the deadline', { at: time(3600) }, 'DeadlineExceeded'],
 ]
 
 const doesNotEnd: readonly (readonly [string, Change])[] = [
   ['a task that is well', {}],
   ['a moment before the deadline', { at: time(3599) }],
+  ['a credential ended by somebody else, where its provider has it issued afresh', lossOf('Reissue')],
+  ['one of an earlier attempt, ended by somebody else', lossOf('Fail', { handle: 'an earlier one' })],
   ['suspension', { task: { spec: makeSpec({ suspend: true }) } }],
   ['a suspended agent', { agent: { ...presentAgent, suspended: true } }],
   ['a bound agent that is not known for certain', { agent: { state: 'unknown' } }],
@@ -128,6 +140,7 @@ describe('the word of an ending', () => {
     ['AgentReplaced', 'Revoked'],
     ['ServiceAccountGone', 'Revoked'],
     ['ServiceAccountReplaced', 'Revoked'],
+    ['RevokedExternally', 'Failed'],
   ] as const)('%s: %s', (reason, word) => {
     expect(wordOf(reason)).toBe(word)
   })

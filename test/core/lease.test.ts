@@ -1,6 +1,18 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { claims, type Debt, handleOf, handlePrefix, holds, isOpen, type Known, type Lease, type Owner, owed } from '../../src/core/lease.ts'
+import {
+  claims,
+  type Debt,
+  handleOf,
+  handlePrefix,
+  holds,
+  isOpen,
+  type Known,
+  type Lease,
+  mustLive,
+  type Owner,
+  owed,
+} from '../../src/core/lease.ts'
 import { asUid } from '../../src/core/names.ts'
 import type { TaskRecord } from '../../src/core/observed.ts'
 import { type Instant, plus, seconds } from '../../src/lib/instant.ts'
@@ -14,6 +26,27 @@ const intended = open({ credentials })
 /** a stop has spent the next attempt */
 const spent = live({ attempt: 2, credentials })
 const over = { completedAt: time(50), completion: 'EndCancelled' } as const
+
+describe('whether its source must show it alive', () => {
+  const row = makeLease({ state: 'Issued' })
+  test.each<readonly [string, Partial<Lease>, TaskRecord, boolean, boolean]>([
+    ['pods hold it', {}, delivered, false, true],
+    ['its row does not say so yet', { state: 'Intended' }, delivered, false, false],
+    ['it is being revoked', { state: 'Revoking' }, delivered, false, false],
+    ['it is dead', { state: 'Revoked' }, delivered, false, false],
+    ['an administrator gave it up', { acknowledged: 'scrapped' }, delivered, false, false],
+    ['a pass has decided that it dies', {}, delivered, true, false],
+    ['a stop has spent the next attempt', {}, spent, false, false],
+    ['its Secret was never confirmed', {}, intended, false, false],
+    ['its task is over', {}, live({ ...over, credentials }), false, false],
+    ['its record says that it is dead', {}, live({ credentials: [outsideRecord({ revokedAt: t0 })] }), false, false],
+    ['it expires in half a minute', {}, live({ credentials: [outsideRecord({ expiresAt: time(90) })] }), false, false],
+    ['it expires a little later', {}, live({ credentials: [outsideRecord({ expiresAt: time(91) })] }), false, true],
+    ['another task has the name', { task: { ...row.task, uid: asUid('task-2') } }, delivered, false, false],
+  ])('%s', (_name, change, record, doomed, must) => {
+    expect(mustLive({ ...row, ...change }, makeTask({ record }), doomed, time(60))).toBe(must)
+  })
+})
 
 describe('whether a record claims a handle, and holds it', () => {
   test.each<readonly [string, TaskRecord, boolean, boolean]>([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { judge } from '../../src/core/judge.ts'
-import type { Decision, Observed, TaskRecord } from '../../src/core/observed.ts'
+import type { Decision, LeaseFacts, Observed, TaskRecord } from '../../src/core/observed.ts'
 import { stand } from '../../src/core/standing.ts'
 import type { Instant } from '../../src/lib/instant.ts'
 import {
@@ -13,6 +13,7 @@ import {
   makeSpec,
   makeTask,
   open,
+  outsideRecord,
   presentAgent,
   time,
 } from '../support/make.ts'
@@ -111,5 +112,42 @@ describe('a lost permit', () => {
   test('a policy that never was valid stops what is not live', () => {
     const observed = makeObserved({ task: makeTask({ spec: makeSpec() }), credentials: answered('invalidPolicy', { permitted: true }) })
     expect(look(observed)).toMatchObject({ kind: 'stopped', reason: 'PolicyInvalid' })
+  })
+})
+
+describe('credentials that somebody else ended at their source, to be issued afresh', () => {
+  const loss = (attempt: number, second: number, over: Partial<LeaseFacts> = {}): LeaseFacts => ({
+    handle: `h${attempt}${second}`,
+    credential: 'api',
+    attempt,
+    open: false,
+    dead: true,
+    foundDead: { at: time(second), after: 'Reissue' },
+    message: undefined,
+    ...over,
+  })
+  const dead = live({ deadlineAt: time(86_400), credentials: [outsideRecord({ revokedAt: time(40) })] })
+  const after = (leases: readonly LeaseFacts[], now: number, record = dead) => look(withRecord(record, { leases }), time(now))
+
+  test.each<readonly [string, readonly LeaseFacts[], number | undefined]>([
+    ['once', [loss(1, 10)], undefined],
+    ['two of one set', [loss(1, 10), loss(1, 11)], undefined],
+    ['twice', [loss(1, 10), loss(2, 50)], 80],
+    ['three times', [loss(1, 10), loss(3, 50), loss(2, 30)], 110],
+    ['eight times', [1, 2, 3, 4, 5, 6, 7, 8].map((n) => loss(n, n)), 8 + 1920],
+    ['very often', [...Array(40).keys()].map((n) => loss(n, n)), 39 + 3600],
+    ['twice, of which one ends the task', [loss(1, 10), loss(2, 50, { foundDead: { at: time(50), after: 'Fail' } })], undefined],
+    ['twice, by a clock that went back since', [loss(1, 10), loss(2, 500)], undefined],
+  ])('are waited for: %s', (_name, leases, until) => {
+    if (until === undefined) return expect(after(leases, 55)).toEqual({ kind: 'clear', until: undefined })
+    const now = Math.max(55, until - 1)
+    expect(after(leases, now)).toMatchObject({ kind: 'blocked', reason: 'RevokedExternally', until: time(until) })
+    expect(after(leases, until).kind).toBe('clear')
+  })
+
+  test('wait for nothing while others of their set are not dead, nor once they live again', () => {
+    const twice = [loss(1, 10), loss(2, 50)]
+    expect(after([...twice, loss(2, 20, { open: true, dead: false, foundDead: undefined })], 55).kind).toBe('clear')
+    expect(after(twice, 55, live()).kind).toBe('clear')
   })
 })

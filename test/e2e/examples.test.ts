@@ -16,9 +16,17 @@ const blocks = pages.flatMap((page) =>
   ]),
 )
 
-const namespaces = ['aws', 'static', 'quickstart', 'postgresql', 'webhook', 'vault', 'examples', 'examples-worker'].map(
-  (name) => `taskbound-${name}`,
-)
+const namespaces = [
+  'aws',
+  'static',
+  'quickstart',
+  'postgresql',
+  'webhook',
+  'vault',
+  'service-account-token',
+  'examples',
+  'examples-worker',
+].map((name) => `taskbound-${name}`)
 let kube: KubeTestClient
 
 beforeAll(async () => {

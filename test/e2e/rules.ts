@@ -22,6 +22,7 @@ export interface Row {
 export const credential = { name: 'api', providerRef: { kind: 'ClusterCredentialProvider', name: 'corp' } }
 const jwt = { profile: 'AccessToken', audiences: ['https://a.example'] }
 const webhook = { url: 'https://keys.example', audience: 'https://keys.example', scopes: ['read'] }
+const serviceAccountToken = { audiences: ['https://registry.example'], verification: 'TokenReview' }
 const postgres = { host: 'db.example', databases: ['app'], groups: ['app_read'], loginSecretRef: { name: 'db-login' } }
 const aws = { roleArn: 'arn:aws:iam::123456789012:role/a', region: 'eu-central-1', sessions: [{ name: 'read', policy: '{}' }] }
 const withAws = (change: Fields = {}): Attempt => ({ spec: { type: 'aws', jwt: undefined, aws: { ...aws, ...change } } })
@@ -152,6 +153,12 @@ export const rows: readonly Row[] = [
     rule: '`host` and `port` may not be changed',
     pass: { spec: { type: 'postgres', jwt: undefined, postgres }, change: { postgres: { groups: ['app_write'] } } },
     fail: { spec: { type: 'postgres', jwt: undefined, postgres }, change: { postgres: { port: 5433 } } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`serviceAccountToken` must be specified when `type` is 'serviceAccountToken'",
+    pass: { spec: { type: 'serviceAccountToken', jwt: undefined, serviceAccountToken } },
+    fail: { spec: { type: 'serviceAccountToken', jwt: undefined } },
   },
   {
     kind: 'ClusterCredentialProvider',

@@ -103,6 +103,8 @@ test('a task gets a key that works, and at its end it does not; no login and no 
   await scenario.patch('agenttasks', 'one', { spec: { suspend: true } })
   await onlyAlive(0)
   expect(keys.scopesOf(key)).toBeUndefined()
+  // the key dies before that is written down
+  await scenario.until('one', 'Suspended')
   await scenario.patch('agenttasks', 'one', { spec: { suspend: false } })
   const second = await scenario.active('one')
   expect(second).not.toBe(key)

@@ -39,3 +39,14 @@ test('an audience of logins is nobody else\u2019s, so that no task gets a token 
   const other = object('other', 'vault', 5, { audience: 'https://vault.example' })
   expect(await judged(vault(10), other)).toEqual([undefined, expect.stringContaining('`vault`')])
 })
+
+test('what an authorization server is called is no audience of a task\u2019s, and providers at one server share what is theirs', async () => {
+  const oauth = (name: string, age: number, params: object = {}) =>
+    object(name, 'oauth', age, { issuer: 'https://sso.example', audiences: ['https://api.example'], ...params })
+  const tokens = object('tokens', 'jwt', 5, { audiences: ['https://sso.example'] })
+  expect(await judged(oauth('one', 10), oauth('two', 7), tokens)).toEqual([undefined, undefined, expect.stringContaining('`one`')])
+  const other = oauth('other', 7, { issuer: 'https://sso.other.example' })
+  expect(await judged(oauth('one', 10), other)).toEqual([undefined, expect.stringContaining('`https://api.example`')])
+  const named = oauth('named', 10, { audience: 'https://sso.example/token' })
+  expect(await judged(named, tokens)).toEqual([undefined, undefined])
+})

@@ -208,6 +208,7 @@ export function makeLease(over: Partial<Lease> = {}): Lease {
     issuedAt: undefined,
     expiresAt: undefined,
     closedAt: undefined,
+    foundDeadAt: undefined,
     reason: undefined,
     message: undefined,
     acknowledged: undefined,

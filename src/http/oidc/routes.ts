@@ -15,6 +15,8 @@ export interface OidcDependencies {
   readonly keyring: () => Keyring
   /** the issuer of logins */
   readonly logins: { readonly identity: IssuerIdentity; readonly keyring: () => Keyring }
+  /** the keys by which this installation is a client of authorization servers */
+  readonly clientKeyring?: () => Keyring
   /** as `StatusLists` */
   readonly statuses: {
     publish(uri: string): Promise<Published>
@@ -32,7 +34,7 @@ const idPattern = /^[0-9a-f]{32}$/
 const open = { 'access-control-allow-origin': '*' }
 
 /** Routes below the path of the issuer's URL. */
-export function oidcRoutes({ identity, keyring, logins, statuses }: OidcDependencies): readonly Route[] {
+export function oidcRoutes({ identity, keyring, logins, clientKeyring, statuses }: OidcDependencies): readonly Route[] {
   const base = baseOf(identity)
 
   async function statusList(request: HttpRequest): Promise<HttpAnswer> {
@@ -49,6 +51,7 @@ export function oidcRoutes({ identity, keyring, logins, statuses }: OidcDependen
   return [
     ...issuerDocuments(identity, keyring, (keys) => discoveryDocument(identity, keys)),
     ...issuerDocuments(logins.identity, logins.keyring, (keys) => discoveryDocument(logins.identity, keys, loginClaimNames)),
+    ...(clientKeyring === undefined ? [] : [{ path: base + paths.clientKeys, handle: keysOf(clientKeyring) }]),
     {
       path: base + paths.bundle,
       handle: document('application/json', () => bundleDocument(keyring().spiffeKeys(), keyring().revision, keyLife)),
@@ -62,6 +65,8 @@ const baseOf = ({ url }: IssuerIdentity): string => new URL(url).pathname.replac
 const document = (type: string, make: () => unknown) => (request: HttpRequest) =>
   tagged(request, { 'content-type': type, 'cache-control': `public, max-age=${toSeconds(keyLife)}` }, JSON.stringify(make()))
 
+const keysOf = (keyring: () => Keyring) => document('application/jwk-set+json', () => keyring().jwks())
+
 function issuerDocuments(
   identity: IssuerIdentity,
   keyring: () => Keyring,
@@ -70,7 +75,7 @@ function issuerDocuments(
   const base = baseOf(identity)
   return [
     { path: base + paths.discovery, handle: document('application/json', () => discover(keyring().jwks())) },
-    { path: base + paths.keys, handle: document('application/jwk-set+json', () => keyring().jwks()) },
+    { path: base + paths.keys, handle: keysOf(keyring) },
   ]
 }
 

@@ -19,6 +19,12 @@ const shapes: Readonly<Record<Profile, Shape>> = {
   JWTSVID: { typ: 'JWT', required: ['sub', 'aud', 'exp', 'iat'], forbidden: ['iss', 'client_id', 'scope', 'status', 'status_list'] },
   // `typ` as sources expect it of whom they let in; its issuer and its keys are no token's of a task
   Login: { typ: 'JWT', required: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti'], forbidden: ['client_id', 'scope', 'status', 'status_list'] },
+  // RFC 7523bis; its key is no other token's, since who is a client is named by whoever runs the authorization server
+  ClientAssertion: {
+    typ: 'client-authentication+jwt',
+    required: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti'],
+    forbidden: ['client_id', 'scope', 'status', 'status_list', 'taskbound'],
+  },
   StatusList: { typ: 'statuslist+jwt', required: ['sub', 'iat', 'exp', 'ttl', 'status_list'], forbidden: ['aud', 'client_id', 'scope'] },
 }
 
@@ -33,5 +39,7 @@ export function misfit(profile: Profile, claims: Claims): string | undefined {
   const foreign = shape.forbidden.filter((name) => claims[name] !== undefined)
   if (foreign.length > 0) return `\`${profile}\` must not carry ${foreign.join(', ')}`
   if (profile === 'JWTSVID' && !String(claims['sub']).startsWith('spiffe://')) return '`JWTSVID` needs a SPIFFE ID as its subject'
+  if (profile === 'ClientAssertion' && (claims['iss'] !== claims['sub'] || typeof claims['aud'] !== 'string'))
+    return '`ClientAssertion` needs one audience, and an issuer that is its subject'
   return undefined
 }

@@ -15,7 +15,7 @@ import { outputs } from './outputs.ts'
 import { judgeParams, judgeRequest, maxTtl, type PostgresParams, primary, promises, standbys } from './params.ts'
 import { judgeServer } from './ready.ts'
 import { scramVerifier } from './scram.ts'
-import { closeRole, createRole, cutSessions, cutSessionsAfter, listRoles, position, prolongRole } from './sql.ts'
+import { closeRole, createRole, cutSessions, cutSessionsAfter, listRoles, position, prolongRole, sightsOf } from './sql.ts'
 import { type Place, placeOf, type Wire, type WireFailure } from './wire.ts'
 
 export interface PostgresDependencies {
@@ -238,6 +238,20 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
         const listed = await at(params, (place) => wire.query(place, listRoles(prefix), patience))
         if (!listed.ok) return fail({ reason: 'ProviderUnreachable', message: listed.failure.sentence })
         return ok(listed.value.map(({ name }) => String(name)))
+      },
+      inspection: {
+        batch: 500,
+        async look(params, leases) {
+          const asked = sightsOf(leases.map(({ handle }) => handle))
+          // connections of its own: nothing that makes or ends something waits for a look
+          const looked = await at(params, (place) => wire.query({ ...place, lane: 'look' }, asked, patience))
+          const rows = looked.ok ? looked.value : []
+          return leases.map((_, i) => {
+            const { alive, standby } = rows[i] ?? {}
+            if (standby !== false) return 'Unknown'
+            return alive === false ? 'Dead' : 'Alive'
+          })
+        },
       },
     },
   }

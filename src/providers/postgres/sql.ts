@@ -89,6 +89,11 @@ export const cutSessions = (handle: string): string =>
 export const listRoles = (prefix: string): string =>
   `select rolname as name from pg_catalog.pg_roles where starts_with(rolname, ${literal(prefix)}) and rolname ~ '^tb[a-z2-7]{36}$'`
 
+/** Of each name whether one can log in as it, in the order of the names. Only a primary can tell. */
+export const sightsOf = (handles: readonly string[]): string => `
+select pg_is_in_recovery() as standby, coalesce(r.rolcanlogin, false) as alive
+from unnest(${textArray(handles)}) with ordinality h(name, place) left join pg_catalog.pg_roles r on r.rolname = h.name order by h.place`
+
 /**
  * What a standby must have replayed to know of what is committed now. Not the position of insertion: where a record ends with its page that
  * one is already behind the head of the next page, which no standby reaches before there is another record.

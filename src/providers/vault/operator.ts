@@ -5,6 +5,7 @@ import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Logins } from '../../ports/login.ts'
+import type { Sight } from '../../ports/provider.ts'
 import { handleOfToken, readLogin } from './answers.ts'
 import type { VaultParams } from './params.ts'
 import { type Entry, mayBeMaking } from './reference.ts'
@@ -24,6 +25,8 @@ export interface OwnLogin {
    * @returns `undefined` when it is dead, or why that is not known: a sentence
    */
   end(params: VaultParams, handle: string, entry: Entry): Promise<string | undefined>
+  /** Whether what was made by one login is there: `Dead` only where the server itself says that the login or the lease is not. */
+  sight(params: VaultParams, handle: string, entry: Entry): Promise<Sight>
   forget(params: VaultParams): void
 }
 
@@ -78,6 +81,15 @@ export function createOwnLogin({ wire, logins, clock }: OperatorDeps): OwnLogin 
       }
     },
     forget: (params) => void known.delete(keyOf(params)),
+    async sight(params, handle, { accessor, lease }) {
+      const look = (path: string, body: Json) => own.call(params, { method: 'PUT', path, body, limit: patience })
+      const token = await look('auth/token/lookup-accessor', { accessor })
+      if (!token.ok) return token.failure.kind === 'gone' ? 'Dead' : 'Unknown'
+      if (lease === undefined || handleOfToken(token.value) !== handle) return 'Unknown'
+      const found = await look('sys/leases/lookup', { lease_id: lease })
+      if (found.ok) return 'Alive'
+      return found.failure.kind === 'gone' ? 'Dead' : 'Unknown'
+    },
     async end(params, handle, entry) {
       const { accessor, lease } = entry
       const lookUp = (path: string, body: Json) => own.call(params, { method: 'PUT', path, body, limit: patience })

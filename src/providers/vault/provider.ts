@@ -5,13 +5,14 @@ import { isHandleOf } from '../../core/lease.ts'
 import { type Instant, plus, seconds, toSeconds, wholeSecond } from '../../lib/instant.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
+import { inTurn } from '../../lib/turns.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { lifeEnd, minTtl } from '../../ports/lives.ts'
 import type { Logins } from '../../ports/login.ts'
-import type { Failure, Issued, Order, Provider, Reservation } from '../../ports/provider.ts'
+import type { Failure, Issued, Lease, Order, Provider, Reservation, Sight } from '../../ports/provider.ts'
 import { firstLife, type Login, readLease, readLife, readLogin, readValue, tokenOf } from './answers.ts'
 import { createOwnLogin } from './operator.ts'
-import { judgeParams, judgeRequest, maxTtl, promises, type VaultParams } from './params.ts'
+import { isStatic, judgeParams, judgeRequest, maxTtl, promises, type VaultParams } from './params.ts'
 import { judgeServer } from './ready.ts'
 import { type Entry, readReference, unused, writeReference } from './reference.ts'
 import type { Json, VaultFailure, Wire } from './wire.ts'
@@ -25,6 +26,8 @@ export interface VaultDependencies {
 }
 
 const patience = 5_000
+/** A kubelet shows a changed Secret within 90 seconds. */
+const grace = seconds(120)
 /** Renewals that failed one after the other leave a row with so many logins, until they are known to be dead. */
 const mostEntries = 16
 
@@ -67,7 +70,7 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
     if (!login.ok) return failed(login.failure)
     const note = (made?: string): Promise<Result<undefined, Failure>> => {
       const until = made === undefined ? plus(begun, unused) : plus(expiresAt, seconds(1))
-      const entry: Entry = { accessor: login.value.accessor, until, ...(made === undefined ? {} : { lease: made }) }
+      const entry: Entry = { accessor: login.value.accessor, attempt: order.attempt, until, ...(made === undefined ? {} : { lease: made }) }
       return record(writeReference([...alive, entry]))
     }
     const making: Making = { params, order, path: order.scopes[0] ?? '', login: login.value, expiresAt, note }
@@ -154,6 +157,29 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
     return entries.filter((_, i) => kept[i] === true)
   }
 
+  /**
+   * Which of them pods hold is not said, so it is dead only where all are that were made and whose time is not over: a renewal that came to
+   * nothing leaves one that was given back.
+   */
+  async function sightOf(params: VaultParams, { handle, reference }: Lease): Promise<Sight> {
+    const entries = readReference(reference)
+    const made = entries.ok ? entries.value.filter(({ lease, until }) => lease !== undefined && until > clock.now()) : []
+    const sights = await Promise.all(made.map((entry) => own.sight(params, handle, entry)))
+    return sights.find((sight) => sight !== 'Dead') ?? (sights.length > 0 ? 'Dead' : 'Unknown')
+  }
+
+  /** A renewal that came to nothing may have had the number of the one that was delivered: the last of them is the one that pods hold. */
+  async function retire(params: VaultParams, { handle, reference }: Lease, attempt: number): Promise<Result<string | undefined, Failure>> {
+    const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
+    const entries = readReference(reference)
+    if (!entries.ok) return unconfirmed(entries.failure)
+    const held = entries.value.findLastIndex((entry) => entry.attempt === attempt)
+    if (held <= 0) return ok(undefined)
+    const problems = await Promise.all(entries.value.slice(0, held).map((entry) => own.end(params, handle, entry)))
+    const problem = problems.find((text) => text !== undefined)
+    return problem === undefined ? ok(writeReference(entries.value.slice(held))) : unconfirmed(`\`${handle}\`: ${problem}`)
+  }
+
   async function revoke(params: VaultParams | undefined, { lease }: Reservation): Promise<Result<undefined, Failure>> {
     const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
     if (lease === undefined) return ok(undefined)
@@ -186,6 +212,11 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
       clean: async (_params, { handle }) =>
         ours(handle) ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' }),
       list: async () => ok(undefined),
+      retirement: { grace, retire },
+      inspection: {
+        batch: 25,
+        look: (params, leases) => inTurn(leases, (lease) => (isStatic(params) ? Promise.resolve('Unknown') : sightOf(params, lease))),
+      },
     },
   }
 }

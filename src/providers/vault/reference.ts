@@ -7,6 +7,8 @@ import { fail, ok, type Result } from '../../lib/result.ts'
 export interface Entry {
   readonly accessor: string
   readonly lease?: string
+  /** of the task, that it was made by */
+  readonly attempt?: number
   /** it has died by itself then, unless its source could not end it */
   readonly until: Instant
 }
@@ -37,8 +39,10 @@ export function readReference(text: string | undefined): Result<readonly Entry[]
 }
 
 function readEntry(value: unknown): Entry | undefined {
-  const { accessor, lease, until } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
+  const { accessor, lease, attempt, until } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
   if (typeof accessor !== 'string' || accessor === '' || !Number.isSafeInteger(until)) return undefined
   if (lease !== undefined && typeof lease !== 'string') return undefined
-  return { accessor, until: at(Number(until)), ...(lease === undefined ? {} : { lease }) }
+  if (attempt !== undefined && !Number.isSafeInteger(attempt)) return undefined
+  const number = attempt === undefined ? {} : { attempt: Number(attempt) }
+  return { accessor, until: at(Number(until)), ...(lease === undefined ? {} : { lease }), ...number }
 }

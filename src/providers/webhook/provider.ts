@@ -6,12 +6,13 @@ import { splitKey } from '../../core/names.ts'
 import { formatTime, seconds } from '../../lib/instant.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
+import { inTurn } from '../../lib/turns.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { lifeEnd, minTtl } from '../../ports/lives.ts'
 import type { Logins } from '../../ports/login.ts'
-import type { Failure, Issued, Lease, Order, Provider, Reservation } from '../../ports/provider.ts'
+import type { Failure, Issued, Lease, Order, Provider, Reservation, Sight } from '../../ports/provider.ts'
 import { judgeParams, judgeRequest, maxTtl, promises, type WebhookParams } from './params.ts'
-import type { WebhookWire } from './wire.ts'
+import type { State, WebhookWire } from './wire.ts'
 
 export interface WebhookDependencies {
   readonly wire: WebhookWire
@@ -22,6 +23,8 @@ export interface WebhookDependencies {
 }
 
 const patience = 10_000
+/** A handle that the service does not know is not one that it ended. */
+const sights: Readonly<Record<State, Sight>> = { Live: 'Alive', Revoked: 'Dead', Unknown: 'Unknown' }
 
 export function createWebhookProvider({ wire, logins, clock, prefix }: WebhookDependencies): Provider<WebhookParams> {
   const ours = (handle: string): boolean => isHandleOf(prefix, handle)
@@ -101,6 +104,14 @@ export function createWebhookProvider({ wire, logins, clock, prefix }: WebhookDe
         const listed = login.ok ? await wire.list(params, login.value, wanted) : login
         if (!listed.ok) return fail({ reason: 'ProviderUnreachable', message: `${new URL(params.url).host}: ${listed.failure}` })
         return ok(listed.value.filter((handle) => handle.startsWith(wanted) && ours(handle)))
+      },
+      inspection: {
+        batch: 40,
+        look: (params, leases) =>
+          inTurn(leases, async ({ handle }) => {
+            const state = await own(params, handle, (known, login) => wire.inspect(known, login, handle))
+            return state.ok ? sights[state.value] : 'Unknown'
+          }),
       },
     },
   }

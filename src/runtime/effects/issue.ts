@@ -2,7 +2,7 @@
 
 import { judge, questions } from '../../core/judge.ts'
 import { asUid } from '../../core/names.ts'
-import type { CredentialRecord, Failure, Observed } from '../../core/observed.ts'
+import type { CredentialRecord, Failure } from '../../core/observed.ts'
 import type { Effect, IssueOrder, Outcome } from '../../core/plan.ts'
 import { stand } from '../../core/standing.ts'
 import type { Instant } from '../../lib/instant.ts'
@@ -30,7 +30,7 @@ export interface IssueDeps extends SecretWriter {
   readonly bulkhead: Bulkhead
   readonly health: Health
   readonly tracer: Pick<Tracer, 'span'>
-  readonly ledger: Pick<Ledger, 'note' | 'noted'>
+  readonly ledger: Pick<Ledger, 'note' | 'noted' | 'keeping'>
 }
 
 export async function issue(deps: IssueDeps, pass: Pass, effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>): Promise<Outcome> {
@@ -78,10 +78,10 @@ async function make(
   const recorded = pass.stored.record.credentials.find((c) => c.name === wanted.name)
   const started = deps.clock.monotonic()
   const call = async (): Promise<Result<Issued, Failure>> => {
-    const permit = permission(deps, pass, effect, wanted, provider.outside !== undefined)
+    const permit = permission(deps, pass, effect, wanted, provider, object.params)
     if (!permit.ok) return permit
     const { deadline, reservation } = permit.value
-    const made = order(deps, pass.observed, effect, wanted, deadline)
+    const made = order(deps, pass, effect, wanted, deadline)
     return effect.tag === 'Issue'
       ? provider.issue(object.params, made, { ...statusListOf(recorded), ...reservation })
       : provider.renew(object.params, made, { ...statusListOf(recorded), ...reservation })
@@ -115,23 +115,26 @@ function permission(
   pass: Pass,
   effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>,
   wanted: IssueOrder,
-  outside: boolean,
+  provider: Provider<unknown>,
+  params: unknown,
 ): Result<{ readonly deadline: number; readonly reservation: Reservation }, Failure> {
-  if (!outside) return ok({ deadline: Number.POSITIVE_INFINITY, reservation: {} })
-  const { note, noted } = deps.ledger
+  if (provider.outside === undefined) return ok({ deadline: Number.POSITIVE_INFINITY, reservation: {} })
+  const { note, noted, keeping } = deps.ledger
   if (effect.tag === 'Issue') {
     const intended = pass.rows?.get(wanted.name)
     if (intended === undefined) return fail({ reason: 'IssueFailed', message: `credential \`${wanted.name}\` has no row in the ledger` })
     if (!intended.ok) return intended
     const { handle, effectBy, deadline } = intended.value
-    return ok({ deadline, reservation: { lease: { handle, effectBy }, record: (reference) => note(handle, reference) } })
+    const record = (reference: string) => note(handle, reference)
+    return ok({ deadline, reservation: { lease: { handle, effectBy }, record, ...keeping(provider, params, handle) } })
   }
   const handle = pass.stored.record.credentials.find((c) => c.name === wanted.name)?.handle
   if (handle === undefined) return fail({ reason: 'IssueFailed', message: `credential \`${wanted.name}\` has no row in the ledger` })
   const deadline = deps.clock.monotonic() + renewalTime
   const reference = noted(handle)
   const lease = { handle, effectBy: plus(deps.clock.now(), milliseconds(renewalTime)), ...(reference === undefined ? {} : { reference }) }
-  return ok({ deadline, reservation: { lease, record: (next) => note(handle, next) } })
+  const record = (next: string) => note(handle, next)
+  return ok({ deadline, reservation: { lease, record, ...keeping(provider, params, handle) } })
 }
 
 /** Within the term of a leader that has just shown that it leads. */
@@ -139,23 +142,26 @@ const renewalTime = 10_000
 
 function order(
   { views }: IssueDeps,
-  { task }: Observed,
+  { observed: { task }, stored }: Pass,
   { attempt, issuedAt }: { attempt: number; issuedAt: Instant },
   wanted: IssueOrder,
   deadline: number,
 ): Order {
+  const { serviceAccount: serviceAccountUid } = stored.record.bound
   const spec = task.spec.credentials.find((c) => c.name === wanted.name)
   return {
     task: task.key,
     taskUid: task.uid,
     agent: task.spec.agent,
     serviceAccount: views.agents.get(`${task.namespace}/${task.spec.agent}`)?.serviceAccount ?? '',
+    ...(serviceAccountUid === undefined ? {} : { serviceAccountUid }),
     action: task.spec.action,
     environment: views.namespaces.get(task.namespace)?.policyLabels['environment'],
     requestedBy: task.spec.requestedBy?.username,
     credential: wanted.name,
     audience: spec?.audience,
     scopes: spec?.scopes ?? [],
+    github: spec?.github,
     attempt,
     issuedAt,
     expiresAt: wanted.expiresAt,

@@ -45,13 +45,20 @@ export function secretData(task: Task, issued: Readonly<Record<string, Issued>>)
   return data
 }
 
-export function secretObject(task: Task, attempt: number, data: Readonly<Record<string, string>>): object {
+export const secretObject = (task: Task, attempt: number, data: Readonly<Record<string, string>>): object =>
+  secretOf(task, { name: secretName(task.name), attempt, data })
+
+/** A Secret of a task as the fence wants it. */
+export function secretOf(
+  task: Pick<Task, 'namespace' | 'name'> & { readonly uid: string },
+  { name, attempt, data }: { readonly name: string; readonly attempt: number; readonly data: Readonly<Record<string, string>> },
+): object {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
     type: 'Opaque',
     metadata: {
-      name: secretName(task.name),
+      name,
       namespace: task.namespace,
       labels: { [labels.taskUid]: task.uid, [labels.managedBy]: 'taskbound' },
       annotations: { [attemptAnnotation]: String(attempt) },

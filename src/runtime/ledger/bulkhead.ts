@@ -1,14 +1,22 @@
-// Keeps one slow source from taking all workers: so many calls to it at a time, and who comes later waits only for a moment.
+// Keeps slow sources from taking all workers: so many calls to each at a time, and who comes later waits only for a moment. Says how many
+// wait for long, so that others can work in their place: several sources may fall silent at once.
 
 /** Runs `call` when there is room for this provider; `undefined` where there was none in time. */
 export type Bulkhead = <T>(provider: string, call: () => Promise<T>) => Promise<T | undefined>
 
 /** How long an issue waits for room at its provider before it is put back. */
 const patienceMs = 50
+/** A healthy source answers in a few milliseconds. */
+const longMs = 400
 
-export function createBulkhead(width: number): Bulkhead {
+/**
+ * @param width calls to one provider at a time
+ * @param waiting told how many calls of all providers wait for long, as often as that changes
+ */
+export function createBulkhead(width: number, waiting: (count: number) => void = () => undefined): Bulkhead {
   const inside = new Map<string, number>()
-  const waiting = new Map<string, ((enters: boolean) => void)[]>()
+  const lines = new Map<string, ((enters: boolean) => void)[]>()
+  let long = 0
 
   async function enter(provider: string): Promise<boolean> {
     const count = inside.get(provider) ?? 0
@@ -17,8 +25,8 @@ export function createBulkhead(width: number): Bulkhead {
       return true
     }
     const { promise, resolve } = Promise.withResolvers<boolean>()
-    const line = waiting.get(provider) ?? []
-    waiting.set(provider, line)
+    const line = lines.get(provider) ?? []
+    lines.set(provider, line)
     line.push(resolve)
     const timer = setTimeout(() => {
       const place = line.indexOf(resolve)
@@ -30,16 +38,23 @@ export function createBulkhead(width: number): Bulkhead {
 
   /** Hands the place on, or gives it back. */
   function leave(provider: string): void {
-    const next = waiting.get(provider)?.shift()
+    const next = lines.get(provider)?.shift()
     if (next === undefined) inside.set(provider, (inside.get(provider) ?? 1) - 1)
     else next(true)
   }
 
   return async (provider, call) => {
     if (!(await enter(provider))) return undefined
+    let isLong = false
+    const timer = setTimeout(() => {
+      isLong = true
+      waiting(++long)
+    }, longMs)
     try {
       return await call()
     } finally {
+      clearTimeout(timer)
+      if (isLong) waiting(--long)
       leave(provider)
     }
   }

@@ -16,6 +16,7 @@ import type { Provider, Unrevoked } from '../../ports/provider.ts'
 import type { Span, Tracer } from '../../ports/tracer.ts'
 import type { Doubt } from '../views.ts'
 import type { Health } from './health.ts'
+import type { KeptValues } from './kept.ts'
 import { type LeaseStatus, leaseStatus, leasesResource, placeOf } from './rows.ts'
 import type { KeptSettings } from './settings.ts'
 
@@ -25,6 +26,7 @@ export interface CollectDeps {
   readonly doubt: Pick<Doubt, 'task'>
   readonly findProvider: (type: string) => Provider<unknown> | undefined
   readonly settings: KeptSettings
+  readonly values: Pick<KeptValues, 'given'>
   readonly health: Health
   readonly writes: Writes
   readonly absorb: (object: KubeObject) => void
@@ -60,10 +62,13 @@ export type After =
   | { readonly tag: 'done' }
   | { readonly tag: 'retry' }
   | { readonly tag: 'later'; readonly delay: Duration }
-  /** dead, and not before that long may its rest be removed at the source */
+  /** closed, and not before that long may its rest be removed at the source */
   | { readonly tag: 'clean'; readonly delay: Duration }
 
 export type Collect = (handle: string) => Promise<After>
+
+/** Said of what was alive by all that was known, and is not at its source. */
+export const endedBy = ({ credential }: Lease): string => `credential \`${credential}\`: somebody else ended it at its source`
 
 /** Said of what was given and not made. */
 export const valueRemains = 'the value that was given existed before the task and works until it is changed at its source'
@@ -105,10 +110,16 @@ export function createCollect(deps: CollectDeps): Collect {
     const params = await deps.settings.of(lease.provider)
     if (!params.ok) return params
     const { revocation, bound } = provider.promises(params.value)
-    const ask = () => provider.revoke(params.value, { lease: placeOf(lease) })
+    const reservation = { lease: placeOf(lease), ...deps.values.given(provider, params.value, lease.handle) }
+    const ask = async (): Promise<Result<Unrevoked | undefined, Unrevoked>> => {
+      const result = await provider.revoke(params.value, reservation)
+      // its source has answered, and all is well
+      return result.ok || result.failure.until === undefined ? result : ok(result.failure)
+    }
     // where nothing can be revoked no source is asked, and so nothing is learned of its health
     const killed = revocation === 'ExpireOnly' && bound < endless ? await ask() : await deps.health.run(lease.provider, ask)
     if (!killed.ok) return killed
+    if (killed.value !== undefined) return fail(killed.value)
     return ok(bound >= endless ? 'remains' : revocation === 'ExpireOnly' ? 'expired' : 'revoked')
   }
 
@@ -123,15 +134,16 @@ export function createCollect(deps: CollectDeps): Collect {
     const attributes = { namespace: task.namespace, task: task.name, taskUid: task.uid, credential, provider: provider.name, attempt }
     const work = async (span: Span) => {
       const result = await kill(lease)
-      if (!result.ok) span.failed(result.failure.reason)
+      if (!result.ok && result.failure.until === undefined) span.failed(result.failure.reason)
       return result
     }
     const killed = await deps.tracer.span('lease.revoke', attributes, work, 'root')
     if (killed.ok) {
       const now = clock.now()
-      const remains = killed.value === 'remains' ? ({ reason: 'ValueRemains', message: valueRemains } as const) : {}
       const closed: LeaseStatus =
-        killed.value === 'expired' ? { state: 'Expired', closedAt: now } : { state: 'Revoked', revokedAt: now, closedAt: now, ...remains }
+        killed.value === 'expired'
+          ? { state: 'Expired', closedAt: now }
+          : { state: 'Revoked', revokedAt: now, closedAt: now, ...lastWords(lease, killed.value) }
       if (!(await write(lease, closed))) return retry
       tell.dead(lease, killed.value)
       return { tag: 'clean', delay: cleaningDelay(lease) }
@@ -149,6 +161,11 @@ export function createCollect(deps: CollectDeps): Collect {
     return retry
   }
 
+  function lastWords(lease: Lease, ending: Ending): Pick<LeaseStatus, 'reason' | 'message'> {
+    if (lease.foundDeadAt !== undefined) return { reason: 'RevokedExternally', message: endedBy(lease) }
+    return ending === 'remains' ? { reason: 'ValueRemains', message: valueRemains } : {}
+  }
+
   /** The row that comes back from it is revoked. */
   async function announce(lease: Lease): Promise<After> {
     const message = 'it expired, or is ahead of the record of its task'
@@ -159,7 +176,7 @@ export function createCollect(deps: CollectDeps): Collect {
     const message = `given up by an administrator: ${reason}`
     if (!(await write(lease, { state: 'Irrevocable', closedAt: clock.now(), reason: 'Irrevocable', message }))) return retry
     tell.givenUp(lease, message)
-    return done
+    return { tag: 'clean', delay: cleaningDelay(lease) }
   }
 
   async function forget(lease: Lease): Promise<After> {

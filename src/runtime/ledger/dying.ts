@@ -9,14 +9,14 @@ import type { Clock } from '../../ports/clock.ts'
 import type { Journal, Subject } from '../../ports/journal.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Meter } from '../../ports/meter.ts'
-import { type Told, valueRemains } from './collect.ts'
+import { endedBy, type Told, valueRemains } from './collect.ts'
 
 export interface DyingDeps {
   readonly tasks: StoreView<Task>
   readonly clock: Clock
   readonly journal: Journal
   readonly log: Pick<Log, 'warn'>
-  readonly meter: Pick<Meter, 'revoked' | 'remained'>
+  readonly meter: Pick<Meter, 'revoked' | 'remained' | 'lost'>
 }
 
 export interface Dying extends Told {
@@ -28,6 +28,8 @@ export interface Dying extends Told {
   hope(provider: string): void
   /** Resolves when the row was closed, or after so many milliseconds. */
   end(handle: string, patience: number): Promise<void>
+  /** somebody else ended it at its source */
+  foundDead(lease: Lease): void
   /** its row is closed, whoever closed it */
   wake(handle: string): void
 }
@@ -46,7 +48,11 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
     requestedBy: tasks.get(task.key)?.spec.requestedBy?.username,
   })
 
-  function closed(lease: Lease, reason: 'AllRevoked' | 'ExpiresAt' | 'ValueRemains' | 'Irrevocable', message: string): void {
+  function closed(
+    lease: Lease,
+    reason: 'AllRevoked' | 'ExpiresAt' | 'ValueRemains' | 'Irrevocable' | 'RevokedExternally',
+    message: string,
+  ): void {
     const { handle, credential, provider, attempt, expiresAt } = lease
     doomed.delete(handle)
     warned.delete(handle)
@@ -91,6 +97,12 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
       journal.event({ subject: subjectOf(lease), type: 'Warning', reason, action: 'Revoke', note })
       log.warn('a credential could not be revoked; it is tried again', { handle, provider: provider.name, reason: message })
     },
+    foundDead(lease) {
+      const { handle, provider } = lease
+      meter.lost(provider.name)
+      journal.event({ subject: subjectOf(lease), type: 'Warning', reason: 'RevokedExternally', action: 'Inspect', note: endedBy(lease) })
+      log.warn('a credential of a live task was ended at its source by somebody else', { handle, provider: provider.name })
+    },
     expiring(lease, message) {
       const { credential, provider, attempt } = lease
       // who waits for its end is not kept waiting
@@ -106,6 +118,7 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
       })
     },
     dead(lease, ending) {
+      if (lease.foundDeadAt !== undefined) return closed(lease, 'RevokedExternally', endedBy(lease))
       if (ending === 'remains') {
         meter.remained(lease.provider.name)
         return closed(lease, 'ValueRemains', valueRemains)

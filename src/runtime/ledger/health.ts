@@ -6,7 +6,7 @@ import type { Result } from '../../lib/result.ts'
 export interface Health {
   /** Makes a call to a provider's source, and watches how it goes. */
   run<T, F>(provider: { readonly uid: string; readonly name: string }, call: () => Promise<Result<T, F>>): Promise<Result<T, F>>
-  /** It keeps somebody waiting, or did so and has answered nobody since. */
+  /** It keeps somebody waiting and answers nobody else, or did so and has answered nobody since. */
   stuck(uid: string): boolean
   /** Something of it has answered. */
   well(uid: string, name: string): void
@@ -24,8 +24,12 @@ const impatience = 400
 
 export function createHealth({ check, changed }: HealthDeps): Health {
   const stuck = new Set<string>()
+  /** how often each has answered: a source that keeps one caller waiting and answers others is not silent */
+  const answers = new Map<string, number>()
+  const answered = (uid: string): number => answers.get(uid) ?? 0
 
   function well(uid: string, name: string): void {
+    answers.set(uid, answered(uid) + 1)
     if (stuck.delete(uid)) changed(name)
   }
 
@@ -33,7 +37,9 @@ export function createHealth({ check, changed }: HealthDeps): Health {
     stuck: (uid) => stuck.has(uid),
     well,
     async run({ uid, name }, call) {
+      const before = answered(uid)
       const timer = setTimeout(() => {
+        if (answered(uid) !== before) return
         if (!stuck.has(uid)) check(name)
         stuck.add(uid)
       }, impatience)

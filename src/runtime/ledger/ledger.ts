@@ -9,12 +9,13 @@ import { type KubeObject, pathOf } from '../../kube/objects.ts'
 import type { Writes } from '../../kube/patch.ts'
 import type { StoreView } from '../../kube/store.ts'
 import { milliseconds, seconds } from '../../lib/instant.ts'
+import type { Seal } from '../../lib/seal.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
 import type { Journal } from '../../ports/journal.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Meter } from '../../ports/meter.ts'
-import type { Provider } from '../../ports/provider.ts'
+import type { Provider, Reservation } from '../../ports/provider.ts'
 import type { Tracer } from '../../ports/tracer.ts'
 import type { LeaseRow } from '../../telemetry/snapshot.ts'
 import type { ProviderObject } from '../objects/kinds.ts'
@@ -23,9 +24,12 @@ import type { Doubt } from '../views.ts'
 import { createCollect } from './collect.ts'
 import { createDying } from './dying.ts'
 import type { Health } from './health.ts'
+import { createInspector } from './inspect.ts'
 import { createFull, createIntend, type Full, type Intend } from './intend.ts'
+import { createKeptValues } from './kept.ts'
 import { createLanes } from './lanes.ts'
 import { createNote, type NoteReference } from './note.ts'
+import { createRetirements } from './retire.ts'
 import { leasesResource, placeOf } from './rows.ts'
 import { createKeptSettings } from './settings.ts'
 import { createSweep } from './sweep.ts'
@@ -43,13 +47,15 @@ export interface LedgerDeps {
   readonly absorb: (object: KubeObject) => void
   /** the document in which one provider's settings are kept */
   readonly document: (name: string) => Document
+  /** for what a source wants to see before it ends something */
+  readonly seal: Seal
   readonly leads: () => boolean
   /** a row of this task changed so that its status says something else */
   readonly changed: (task: TaskKey) => void
   readonly clock: Clock
   readonly entropy: Entropy
   readonly journal: Journal
-  readonly meter: Pick<Meter, 'revoked' | 'remained'>
+  readonly meter: Pick<Meter, 'revoked' | 'remained' | 'lost'>
   readonly tracer: Pick<Tracer, 'span'>
   readonly log: Log
   /** whether tasks of a namespace are served by this installation */
@@ -65,6 +71,8 @@ export interface Ledger {
   readonly note: NoteReference
   /** what was noted in a row last */
   noted(handle: string): string | undefined
+  /** what a provider that keeps values is given for a row; nothing to any other */
+  keeping(provider: Provider<unknown>, params: unknown, handle: string): Pick<Reservation, 'keep' | 'kept'>
   /** the rows of a task */
   facts(taskUid: string): readonly LeaseFacts[]
   /**
@@ -81,8 +89,8 @@ export interface Ledger {
   stop(): Promise<void>
 }
 
-/** Workers a provider: as many as a source should be bothered with at a time. */
-const width = 4
+/** Workers a provider: as many as a source should be bothered with at a time. One namespace gets half of them. */
+const width = 8
 /** How long a task's pass waits for a death: most take less, and then one status write says all. */
 const patience = 80
 const overdueAfter = 60_000
@@ -108,13 +116,19 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const intend = createIntend({ ...deps, settings, full })
 
   const dying = createDying(deps)
+  const doomed = (handle: string): boolean => dying.since(handle) !== undefined
+  const values = createKeptValues({ ...deps, doomed })
   const collect = createCollect({
     ...deps,
     settings,
-    doomed: (handle) => dying.since(handle) !== undefined,
+    values,
+    doomed,
     seenToGo: (uid) => seenToGo.has(uid),
     tell: dying,
   })
+
+  const inspector = createInspector({ ...deps, settings, tell: dying, doomed })
+  const retirements = createRetirements({ ...deps, settings, doomed })
 
   // keys are `<namespace of the task>/<handle>`: a queue is fair between namespaces
   const workKey = (lease: Lease): string => `${lease.task.namespace}/${lease.handle}`
@@ -126,19 +140,24 @@ export function createLedger(deps: LedgerDeps): Ledger {
     if (lease === undefined) return
     const queue = revocations.of(lease.provider.uid)
     const after = await collect(lease.handle)
-    if (after.tag === 'retry') return queue.retry(key)
+    // what failed gives way to what has just ended
+    if (after.tag === 'retry') return queue.retry(key, 'resync')
     queue.forget(key)
     if (after.tag === 'later') queue.addAfter(key, after.delay, 'resync')
-    if (after.tag === 'clean') cleanings.of(lease.provider.uid).addAfter(key, after.delay)
+    if (after.tag !== 'clean') return
+    const forgetting = values.forget(lease)
+    cleanings.of(lease.provider.uid).addAfter(key, after.delay)
+    await forgetting
   }
 
   async function clean(key: string): Promise<void> {
     const lease = leases.get(keyOf(handleIn(key)))
     if (lease === undefined || isOpen(lease) || !deps.leads()) return
+    const queue = cleanings.of(lease.provider.uid)
+    if (!(await values.forgotten(lease))) return queue.retry(key)
     const outside = deps.findProvider(lease.provider.type)?.outside
     const params = await settings.of(lease.provider)
-    if (outside === undefined || !params.ok) return
-    const queue = cleanings.of(lease.provider.uid)
+    if (outside === undefined || !params.ok || lease.state === 'Irrevocable') return queue.forget(key)
     const place = placeOf(lease)
     // found by a sweep: it may have come back to life, with a server that was restored from a backup
     const killed = found.has(lease.handle)
@@ -180,6 +199,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     // a row that begins says nothing of its task: the pass that wrote it is not over yet
     const told = before !== undefined && (after === undefined || isOpen(before) !== isOpen(after) || before.message !== after.message)
     if (told) deps.changed(lease.task.key)
+    retirements.follow(before, after)
     if (after !== undefined && !isOpen(after)) dying.wake(after.handle)
     if (after === undefined && byTask(lease.task.uid).size === 0) seenToGo.delete(lease.task.uid)
   })
@@ -198,15 +218,20 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const ledger: Ledger = {
     intend,
     full,
-    note: createNote({ ...deps, doomed: (handle) => dying.since(handle) !== undefined }),
+    note: createNote({ ...deps, doomed }),
     noted: (handle) => leases.get(keyOf(handle))?.reference,
+    keeping: values.given,
     facts: (uid) =>
       [...byTask(uid)].flatMap((key): LeaseFacts[] => {
         const lease = leases.get(key)
         if (lease === undefined) return []
         const { handle, credential, attempt, state, message } = lease
         const dead = state === 'Revoked' || state === 'Expired'
-        return [{ handle, credential, attempt, open: isOpen(lease), dead, ...(isExpiring(lease) ? { expiring: true } : {}), message }]
+        const object = deps.providers.get(lease.provider.name)
+        const after = object?.uid === lease.provider.uid ? object.onExternalRevocation : 'Fail'
+        const foundDead = lease.foundDeadAt === undefined ? undefined : { at: lease.foundDeadAt, after }
+        const expiring = isExpiring(lease) ? { expiring: true } : {}
+        return [{ handle, credential, attempt, open: isOpen(lease), dead, ...expiring, foundDead, message }]
       }),
     async revoke(handle) {
       const lease = leases.get(keyOf(handle))
@@ -214,7 +239,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       dying.dying(lease)
       look(lease, 'end')
       const { delayed: _, ...busy } = revocations.of(lease.provider.uid).depth()
-      const crowded = Object.values(busy).reduce((sum, n) => sum + n, 0) > 2 * width
+      const crowded = Object.values(busy).reduce((sum, n) => sum + n, 0) > width
       const troubled = crowded || deps.health.stuck(lease.provider.uid) || dying.failing(lease.provider.name)
       if (!troubled) await dying.end(handle, patience)
       const now = leases.get(keyOf(handle))
@@ -230,7 +255,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
         const lease = leases.get(key)
         if (lease === undefined) continue
         revocations.of(lease.provider.uid).forget(workKey(lease))
-        look(lease, 'end')
+        look(lease, 'new')
       }
     },
     *rows() {
@@ -258,16 +283,22 @@ export function createLedger(deps: LedgerDeps): Ledger {
     start() {
       revocations.start(work)
       cleanings.start(clean)
+      retirements.start()
+      inspector.start()
       sweeping = setInterval(() => ledger.sweep(), sweepPeriod)
       sweeping.unref()
     },
     sweep() {
-      for (const lease of leases.values()) look(lease, 'resync')
+      for (const lease of leases.values()) {
+        look(lease, 'resync')
+        retirements.look(lease)
+      }
       void sweep.all()
     },
     async stop() {
       clearInterval(sweeping)
-      await Promise.all([revocations.stop(), cleanings.stop()])
+      inspector.stop()
+      await Promise.all([revocations.stop(), cleanings.stop(), retirements.stop()])
     },
   }
 

@@ -43,6 +43,7 @@ export function readLease(object: KubeObject): Lease | undefined {
     issuedAt: parseTime(text(status['issueTime'])),
     expiresAt: parseTime(text(status['expirationTime'])),
     closedAt: parseTime(text(status['closeTime'])),
+    foundDeadAt: parseTime(text(status['foundDeadTime'])),
     reason: text(status['reason']) as Reason | undefined,
     message: text(status['message']),
     acknowledged: words(metadata.annotations)[irrevocable]?.trim() || undefined,
@@ -50,9 +51,10 @@ export function readLease(object: KubeObject): Lease | undefined {
 }
 
 /** The row as its provider knows it. */
-export const placeOf = ({ handle, effectBy, reference }: Lease): Place => ({
+export const placeOf = ({ handle, effectBy, reference, task }: Lease): Place => ({
   handle,
   effectBy,
+  namespace: task.namespace,
   ...(reference === undefined ? {} : { reference }),
 })
 
@@ -86,6 +88,7 @@ export interface LeaseStatus {
   readonly expiresAt?: Instant | undefined
   readonly revokedAt?: Instant | undefined
   readonly closedAt?: Instant | undefined
+  readonly foundDeadAt?: Instant
   readonly reason?: Reason | undefined
   readonly message?: string | undefined
 }
@@ -100,6 +103,7 @@ export function leaseStatus(lease: Lease, next: LeaseStatus): Readonly<Record<st
     expirationTime: time(next.expiresAt ?? lease.expiresAt),
     revocationTime: time(next.revokedAt),
     closeTime: time(next.closedAt),
+    foundDeadTime: time(next.foundDeadAt ?? lease.foundDeadAt),
     reason: next.reason ?? null,
     message: next.message?.slice(0, 4096) ?? null,
   }

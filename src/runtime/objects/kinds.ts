@@ -1,6 +1,7 @@
 // The other kinds as flat records: no more of an object than a decision reads.
 
 import { asUid, type Uid } from '../../core/names.ts'
+import type { AfterLoss } from '../../core/observed.ts'
 import { at, type Instant, parseTime } from '../../lib/instant.ts'
 import { type Fields, list, number, record, strings, text, words } from './fields.ts'
 
@@ -54,6 +55,8 @@ export interface ProviderObject extends Known {
   readonly sensitivity: string | undefined
   readonly destinations: readonly string[]
   readonly namespaces: Selector | undefined
+  /** what follows where somebody else ends a credential at its source */
+  readonly onExternalRevocation: AfterLoss
   readonly ready: { readonly status: string; readonly message: string; readonly generation: number } | undefined
   readonly status: Fields
 }
@@ -191,6 +194,7 @@ export function readProvider(object: unknown): ProviderObject | undefined {
     labels: words(metadata['labels']),
     sensitivity: text(spec['sensitivity']),
     destinations: strings(spec['destinations']),
+    onExternalRevocation: spec['onExternalRevocation'] === 'Reissue' ? 'Reissue' : 'Fail',
     namespaces: spec['namespaces'] === undefined ? undefined : readSelector(record(spec['namespaces'])),
     ready:
       ready === undefined

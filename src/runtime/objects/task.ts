@@ -74,12 +74,16 @@ function readSpec(spec: Fields): TaskSpec {
 
 function readCredentialSpec(value: unknown): CredentialSpec {
   const credential = fields(value)
+  const github = fields(credential['github'])
   const provider = fields(credential['providerRef'])
   return {
     name: text(credential['name']) ?? '',
     provider: { kind: text(provider['kind']) ?? '', name: text(provider['name']) ?? '' },
     audience: text(credential['audience']),
     scopes: strings(credential['scopes']),
+    ...(credential['github'] === undefined
+      ? {}
+      : { github: { repositories: strings(github['repositories']), permissions: words(github['permissions']) } }),
     destination: text(credential['destination']),
     ttl: seconds(number(credential['ttlSeconds']) ?? 600),
     keys: words(credential['keys']),

@@ -122,6 +122,24 @@ describe('what the operator may create', () => {
 })
 
 describe('what the operator may change', () => {
+  test('in its own namespace what it keeps to end credentials, and neither a key nor a login', async () => {
+    const home = '/api/v1/namespaces/taskbound-system/secrets'
+    const kept = { type: 'Opaque', metadata: { name: 'taskbound-kept-fence' } }
+    await kube.must('POST', home, kept, operator)
+    expectAllowed(await kube.request('PUT', `${home}/taskbound-kept-fence`, { ...kept, stringData: { 1: 'sealed' } }, operator))
+    expectAllowed(await kube.request('DELETE', `${home}/taskbound-kept-fence${background}`, undefined, operator))
+    const others = [{ metadata: { name: 'taskbound-fence-keys' } }, { metadata: { name: 'taskbound-kept-tls' }, type: 'kubernetes.io/tls' }]
+    for (const other of others) {
+      const { name } = other.metadata
+      const data = { 'tls.crt': '', 'tls.key': '' }
+      await kube.must('POST', home, { ...other, data })
+      const refused = 'only what it keeps to end credentials'
+      expectRefused(await kube.request('PUT', `${home}/${name}`, { ...other, data: { ...data, a: '' } }, operator), refused)
+      expectRefused(await kube.request('DELETE', `${home}/${name}${background}`, undefined, operator), refused)
+      await kube.must('DELETE', `${home}/${name}`)
+    }
+  })
+
   test('its own Secret with a larger attempt, and nothing else', async () => {
     const path = `${secrets}/taskbound-mine`
     await kube.must('POST', secrets, secretOf(mine, 2), operator)

@@ -1,8 +1,19 @@
 import { describe, expect, test } from '@jest/globals'
-import { CompactSign, createLocalJWKSet, generateKeyPair, importJWK, type JSONWebKeySet, jwtVerify, SignJWT, UnsecuredJWT } from 'jose'
+import {
+  CompactSign,
+  createLocalJWKSet,
+  decodeJwt,
+  generateKeyPair,
+  importJWK,
+  type JSONWebKeySet,
+  jwtVerify,
+  SignJWT,
+  UnsecuredJWT,
+} from 'jose'
 import { generateKeyDocument, issuerProfiles, type StoredKey } from '../../../src/issuer/key-document.ts'
 import { createKeyring, type Keyring } from '../../../src/issuer/keyring.ts'
 import { accessTokenClaims, verifyAccessToken } from '../../../src/issuer/profiles/access-token.ts'
+import { clientAssertionClaims } from '../../../src/issuer/profiles/client-assertion.ts'
 import { jwtSvidClaims, verifyJwtSvid } from '../../../src/issuer/profiles/jwt-svid.ts'
 import { loginClaims } from '../../../src/issuer/profiles/login.ts'
 import { statusListClaims, verifyStatusList } from '../../../src/issuer/profiles/status-list.ts'
@@ -10,22 +21,31 @@ import { type Instant, plus, seconds } from '../../../src/lib/instant.ts'
 import type { Claims, Profile } from '../../../src/ports/signer.ts'
 import { audience, identity, makeOrder, start, text } from '../world.ts'
 
-const profiles: readonly Profile[] = [...issuerProfiles, 'Login']
+const profiles: readonly Profile[] = [...issuerProfiles, 'Login', 'ClientAssertion']
 const uri = 'https://issuer.example/status-lists/00'
 const now = plus(start, seconds(10))
 
 const document = await generateKeyDocument(start)
 const logins = await generateKeyDocument(start, 'ES256', ['Login'])
-const keys: Readonly<Record<Profile, { readonly keys: readonly StoredKey[] }>> = { ...document.profiles, ...logins.profiles }
-const made = [await createKeyring(document), await createKeyring(logins)].map((one) => {
+const clients = await generateKeyDocument(start, 'ES256', ['ClientAssertion'])
+const keys: Readonly<Record<Profile, { readonly keys: readonly StoredKey[] }>> = {
+  ...document.profiles,
+  ...logins.profiles,
+  ...clients.profiles,
+}
+const made = [await createKeyring(document), await createKeyring(logins), await createKeyring(clients)].map((one) => {
   if (!one.ok) throw new Error(one.failure)
   return one.value
 })
-const [keyring, loginKeyring] = made as [Keyring, Keyring]
-const signerOf = (profile: Profile): Keyring => (profile === 'Login' ? loginKeyring : keyring)
+const [keyring, loginKeyring, clientKeyring] = made as [Keyring, Keyring, Keyring]
+const signerOf = (profile: Profile): Keyring => ({ Login: loginKeyring, ClientAssertion: clientKeyring })[profile as string] ?? keyring
+/** The worst that the administrator of an authorization server could call the client. */
+const clientId = `${identity.url}/login`
 const loginIdentity = { ...identity, url: `${identity.url}/login` }
 /** All keys in one set: the worst that a verifier could be given. */
-const everything: JSONWebKeySet = { keys: [...keyring.jwks().keys, ...keyring.spiffeKeys().keys, ...loginKeyring.jwks().keys] }
+const everything: JSONWebKeySet = {
+  keys: [...keyring.jwks().keys, ...keyring.spiffeKeys().keys, ...loginKeyring.jwks().keys, ...clientKeyring.jwks().keys],
+}
 
 const facts = { identity, order: makeOrder(), tokenId: 'one' }
 const bits = new Uint8Array(16)
@@ -38,21 +58,24 @@ const claims: Readonly<Record<Profile, Claims>> = {
   JWTSVID: must(jwtSvidClaims(facts)),
   StatusList: statusListClaims({ uri, bits, issuedAt: start, expiresAt: plus(start, seconds(60)), ttl: seconds(15) }),
   Login: must(loginClaims({ identity: loginIdentity, order: makeOrder(), audience, tokenId: 'one', now: start })),
+  ClientAssertion: must(clientAssertionClaims({ clientId, audience, tokenId: 'one', now: start })),
 }
 const tokens = Object.fromEntries(
   await Promise.all(profiles.map(async (profile) => [profile, text(await signerOf(profile).sign(profile, claims[profile]))])),
 ) as Record<Profile, string>
 
+const stock = (token: string, of: Keyring, issuer: string, at: Instant): Promise<{ ok: boolean }> =>
+  jwtVerify(token, createLocalJWKSet(of.jwks()), { issuer, audience, currentDate: new Date(at) }).then(
+    () => ({ ok: true }),
+    () => ({ ok: false }),
+  )
 const verify: Readonly<Record<Profile, (token: string, at?: Instant) => Promise<{ ok: boolean }>>> = {
   AccessToken: (token, at = now) => verifyAccessToken(token, { keys: everything, issuer: identity.url, audience, now: at }),
   JWTSVID: (token, at = now) => verifyJwtSvid(token, { keys: everything, trustDomain: identity.trustDomain, audience, now: at }),
   StatusList: (token, at = now) => verifyStatusList(token, { keys: everything, uri, now: at }),
-  // by the rules of any source that checks JWTs: issuer, audience, and the keys of logins alone
-  Login: (token, at = now) =>
-    jwtVerify(token, createLocalJWKSet(loginKeyring.jwks()), { issuer: loginIdentity.url, audience, currentDate: new Date(at) }).then(
-      () => ({ ok: true }),
-      () => ({ ok: false }),
-    ),
+  // by the rules of any source that checks JWTs: issuer, audience, and the keys of that profile alone
+  Login: (token, at = now) => stock(token, loginKeyring, loginIdentity.url, at),
+  ClientAssertion: (token, at = now) => stock(token, clientKeyring, clientId, at),
 }
 
 describe('a token of one profile at the verifier of another', () => {
@@ -130,6 +153,11 @@ describe('an obvious forgery', () => {
   test('an access token for two audiences is refused', async () => {
     const token = text(await keyring.sign('AccessToken', { ...claims.AccessToken, aud: [audience, 'https://other.example'] }))
     expect((await verify.AccessToken(token)).ok).toBe(false)
+  })
+  test('a client assertion for two audiences, for none that is a string, or of another issuer than its client is not signed', async () => {
+    for (const change of [{ aud: [audience, 'https://other.example'] }, { aud: [audience] }, { iss: identity.url }])
+      await expect(clientKeyring.sign('ClientAssertion', { ...claims.ClientAssertion, ...change })).rejects.toThrow('one audience')
+    expect(typeof decodeJwt(tokens.ClientAssertion).aud).toBe('string')
   })
   test('a JWT-SVID for two audiences is refused', async () => {
     const token = text(await keyring.sign('JWTSVID', { ...claims.JWTSVID, aud: [audience, 'https://other.example'] }))

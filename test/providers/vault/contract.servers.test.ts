@@ -28,6 +28,7 @@ async function contractWorld(): Promise<ProviderWorld<VaultParams>> {
     order: world.order,
     record: () => undefined,
     lease: world.lease,
+    noted: world.noted,
     plain: ['username'],
     accepts: ({ fields }) => letsIn(setup.database, Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, text(field)]))),
     // Vault's own message repeats the name of a role that it does not know

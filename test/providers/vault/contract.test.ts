@@ -22,6 +22,7 @@ async function contractWorld(): Promise<ProviderWorld<VaultParams>> {
     order: world.order,
     record: () => undefined,
     lease: world.lease,
+    noted: world.noted,
     plain: ['username'],
     accepts: async ({ fields }) =>
       fake.accepts(...(['username', 'password'].map((name) => (fields[name] ? text(fields[name]) : '')) as [string, string])),

@@ -279,3 +279,100 @@ describe('is not ready, and says why,', () => {
     expect(fake.requests).toEqual([])
   })
 })
+
+describe('whether somebody ended what a task has', () => {
+  const sight = async (renewed = false) => {
+    const task = await world.issue()
+    if (renewed) {
+      fake.after = (request) => (is(request, renewal) ? { status: 500, body: { errors: [] } } : undefined)
+      expect((await task.renew()).ok).toBe(false)
+      fake.after = undefined
+    }
+    return () => world.provider.outside?.inspection?.look(world.params, [world.noted(task.lease)])
+  }
+
+  test.each<readonly [string, Answer]>([
+    ['a page of a proxy', page],
+    ['a 404 of a proxy', { status: 404, body: '<html>not found</html>' }],
+    ['a 404 without a word', { status: 404, body: { errors: [] } }],
+    ['a refusal', { status: 403, body: { errors: ['permission denied'] } }],
+    ['a sealed server', { status: 503, body: { errors: ['Vault is sealed'] } }],
+    ['a redirect', { status: 307, headers: { location: 'https://other.example/' } }],
+  ])('is not concluded from %s', async (_name, answer) => {
+    const look = await sight()
+    fake.before = ({ path }) => (path.endsWith('lookup-accessor') ? answer : undefined)
+    expect(await look()).toEqual(['Unknown'])
+    fake.before = ({ path }) => (path === 'sys/leases/lookup' ? answer : undefined)
+    expect(await look()).toEqual(['Unknown'])
+    fake.before = undefined
+    expect(await look()).toEqual(['Alive'])
+  })
+
+  test('is not concluded from a renewal that came to nothing and was given back', async () => {
+    const look = await sight(true)
+    expect(fake.alive()).toHaveLength(1)
+    expect(await look()).toEqual(['Alive'])
+    fake.leases.clear()
+    expect(await look()).toEqual(['Dead'])
+  })
+
+  test('is asked of no value that existed before', async () => {
+    const task = await world.issue({ scopes: [paths.value] }, { ...world.params, paths: [{ path: paths.value, kind: 'Static' }] })
+    fake.requests.length = 0
+    const params: VaultParams = { ...world.params, paths: [{ path: paths.value, kind: 'Static' }] }
+    expect(await world.provider.outside?.inspection?.look(params, [world.noted(task.lease)])).toEqual(['Unknown'])
+    expect(fake.requests).toEqual([])
+  })
+})
+
+describe('what a renewal has replaced', () => {
+  const usernames = () => fake.alive().map((id) => fake.leases.get(id)?.username)
+  const retire = async (task: Awaited<ReturnType<World['issue']>>, attempt: number) => {
+    const retired = await world.provider.outside?.retirement?.retire(world.params, world.noted(task.lease), attempt)
+    if (retired?.ok === true && retired.value !== undefined) world.notes.get(task.lease.handle)?.push(retired.value)
+    return retired?.ok === true ? (retired.value ?? 'nothing') : retired?.failure
+  }
+
+  test('is ended, and what was made by the same renewal or later is not; the row then names what is left', async () => {
+    const task = await world.issue({ attempt: 4 })
+    for (const attempt of [5, 6]) expect((await task.renew({ attempt })).ok).toBe(true)
+    const [, second, third] = usernames()
+    expect(await retire(task, 4)).toBe('nothing')
+    expect(await retire(task, 5)).not.toContain('"attempt":4')
+    expect(usernames()).toEqual([second, third])
+    expect(await retire(task, 5)).toBe('nothing')
+    expect(await retire(task, 7)).toBe('nothing')
+    expect(await task.revoke()).toEqual(done)
+    expect(usernames()).toEqual([])
+  })
+
+  test('of two renewals of one number the last is the one that pods hold', async () => {
+    const task = await world.issue({ attempt: 1 })
+    for (let i = 0; i < 2; i += 1) expect((await task.renew({ attempt: 2 })).ok).toBe(true)
+    const [, , last] = usernames()
+    await retire(task, 2)
+    expect(usernames()).toEqual([last])
+  })
+
+  test('stays in the row while its end is not confirmed', async () => {
+    const task = await world.issue({ attempt: 1 })
+    expect((await task.renew({ attempt: 2 })).ok).toBe(true)
+    fake.engineDown = true
+    expect(await retire(task, 2)).toMatchObject({ reason: 'RevocationUnconfirmed' })
+    expect(world.noted(task.lease).reference).toContain('"attempt":1')
+    fake.engineDown = false
+    fake.before = ({ path }) => (path === 'auth/token/lookup-accessor' ? page : undefined)
+    expect(await retire(task, 2)).toMatchObject({ reason: 'RevocationUnconfirmed' })
+    fake.before = undefined
+    expect(await retire(task, 2)).not.toContain('"attempt":1')
+  })
+
+  test('a row of before this was known has none', async () => {
+    const task = await world.issue()
+    expect((await task.renew()).ok).toBe(true)
+    const plain = (JSON.parse(world.noted(task.lease).reference ?? '') as { attempt?: number }[]).map(({ attempt: _, ...rest }) => rest)
+    world.notes.get(task.lease.handle)?.push(JSON.stringify(plain))
+    expect(await retire(task, 1)).toBe('nothing')
+    expect(usernames()).toHaveLength(2)
+  })
+})

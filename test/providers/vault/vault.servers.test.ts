@@ -68,6 +68,25 @@ test('token, lease and role live as long as was ordered and not longer, whatever
   expect(await left()).toEqual(nothing)
 })
 
+test('what somebody ends there is told from what lives, and nothing while it is sealed', async () => {
+  const tasks = [await world.issue(), await world.issue(), await world.issue()]
+  const look = () =>
+    world.provider.outside?.inspection?.look(
+      world.params,
+      tasks.map(({ lease }) => world.noted(lease)),
+    )
+  expect(await look()).toEqual(['Alive', 'Alive', 'Alive'])
+  const [lease, accessor] = [0, 1].map((i) => JSON.parse(world.noted((tasks[i] as (typeof tasks)[0]).lease).reference ?? '')[0])
+  await setup.vault.ask('PUT', 'sys/leases/revoke', { lease_id: lease.lease, sync: true })
+  await setup.vault.ask('POST', 'auth/token/revoke-accessor', { accessor: accessor.accessor })
+  expect(await look()).toEqual(['Dead', 'Dead', 'Alive'])
+  await setup.vault.ask('PUT', 'sys/seal')
+  expect(await look()).toEqual(['Unknown', 'Unknown', 'Unknown'])
+  await setup.vault.unseal()
+  await eventually(async () => expect(await look()).toEqual(['Dead', 'Dead', 'Alive']), { timeoutMs: 20_000 })
+  for (const task of tasks) expect(await task.revoke()).toEqual(done)
+})
+
 test('a renewal is another credential; the one before works on, and both end with the task', async () => {
   const task = await world.issue()
   const renewed = value(await task.renew())

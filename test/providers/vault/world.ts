@@ -28,6 +28,8 @@ export interface World {
   refuse: number | undefined
   passed: number
   lease(): Lease
+  /** the row with what was noted in it last */
+  noted(lease: Lease): Lease
   order(change?: Partial<Order>): Order
   issue(change?: Partial<Order>, params?: VaultParams): Promise<Task>
 }
@@ -100,6 +102,10 @@ export function makeWorld(params: VaultParams, logins: Logins = fakeLogins, defa
         dying.add(reservation.lease?.handle ?? '')
         return provider.revoke(its, withRow(reservation))
       },
+    },
+    noted(lease) {
+      const reference = notes.get(lease.handle)?.at(-1)
+      return reference === undefined ? lease : { ...lease, reference }
     },
     lease: () => ({ handle: `${prefix}${random(26)}`, effectBy: plus(now(), seconds(30)) }),
     order(change) {

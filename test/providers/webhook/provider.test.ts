@@ -222,3 +222,26 @@ describe('Ready says what is wrong:', () => {
     },
   )
 })
+
+describe('whether somebody ended what a task has', () => {
+  test.each<readonly [string, Reply, string]>([
+    ['it says that it lives', { body: { state: 'Live' } }, 'Alive'],
+    ['it says that it is revoked', { body: { state: 'Revoked' } }, 'Dead'],
+    ['it does not know the handle', { body: { state: 'Unknown' } }, 'Unknown'],
+    ['it says something else', { body: { state: 'Gone' } }, 'Unknown'],
+    ['it says nothing', { body: {} }, 'Unknown'],
+    ['it does not know the call', { status: 404, body: {} }, 'Unknown'],
+    ['it shows a page', { body: '<html>not here</html>' }, 'Unknown'],
+    ['it has an error', { status: 500, body: { state: 'Revoked' } }, 'Unknown'],
+  ])('%s', async (_name, reply, sight) => {
+    const world = await fake(() => reply)
+    expect(await world.provider.outside?.inspection?.look(world.params, [world.lease(), world.lease()])).toEqual([sight, sight])
+  })
+
+  test('is asked of nothing that has no handle of this installation', async () => {
+    const world = await fake(() => ({ body: { state: 'Revoked' } }))
+    const foreign = { ...world.lease(), handle: 'postgres' }
+    expect(await world.provider.outside?.inspection?.look(world.params, [foreign])).toEqual(['Unknown'])
+    expect(world.asked).toEqual([])
+  })
+})

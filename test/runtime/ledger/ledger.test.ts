@@ -40,6 +40,19 @@ async function issued(w: World, whose = live): Promise<string> {
   return intended.value.handle
 }
 
+describe('a renewal', () => {
+  test('that its task says is delivered has what it replaced ended; a sweep looks as well', async () => {
+    const w = world()
+    await issued(w)
+    await eventually(() => expect(w.source.retired).toEqual([1]))
+    const credentials = live.record.credentials.map((c) => ({ ...c, attempt: 2, expiresAt: time(900) }))
+    w.put({ ...live, record: { ...live.record, attempt: 2, secret: { name: 's', uid: asUid('secret-1'), attempt: 2 }, credentials } })
+    await eventually(() => expect(w.source.retired).toEqual([1, 2]))
+    w.ledger.sweep()
+    await eventually(() => expect(w.source.retired).toEqual([1, 2, 2]))
+  })
+})
+
 describe('an intent', () => {
   test('is a row under a handle that follows from the task, with a time after which nothing is sent', async () => {
     const w = world()

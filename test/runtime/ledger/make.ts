@@ -1,5 +1,6 @@
 // A ledger with an API server of one collection and a source that a test can look at and break.
 
+import { randomBytes } from 'node:crypto'
 import { handleOf, handlePrefix, type Lease } from '../../../src/core/lease.ts'
 import { asUid } from '../../../src/core/names.ts'
 import type { Failure, Presence, Task } from '../../../src/core/observed.ts'
@@ -8,9 +9,11 @@ import type { KubeObject } from '../../../src/kube/objects.ts'
 import type { Writes } from '../../../src/kube/patch.ts'
 import { createStore } from '../../../src/kube/store.ts'
 import { at, type Duration, milliseconds, seconds } from '../../../src/lib/instant.ts'
+import { Material } from '../../../src/lib/material.ts'
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
+import { createSeal, type Seal } from '../../../src/lib/seal.ts'
 import type { AuditEntry, EventNote } from '../../../src/ports/journal.ts'
-import type { Promises, Provider, Unrevoked } from '../../../src/ports/provider.ts'
+import type { Promises, Provider, Reservation, Unrevoked } from '../../../src/ports/provider.ts'
 import { noTracer } from '../../../src/ports/tracer.ts'
 import { createHealth } from '../../../src/runtime/ledger/health.ts'
 import { createLedger, type Ledger } from '../../../src/runtime/ledger/ledger.ts'
@@ -35,7 +38,12 @@ type Body = { metadata: Record<string, unknown>; spec: unknown; status?: Record<
 const http = (status: number, reason: string): ApiError => ({ kind: 'http', status, reason, message: reason }) as ApiError
 
 export function makeLedger(
-  options: { readonly limit?: number; readonly leads?: () => boolean; readonly serves?: (namespace: string) => boolean } = {},
+  options: {
+    readonly limit?: number
+    readonly seal?: Seal
+    readonly leads?: () => boolean
+    readonly serves?: (namespace: string) => boolean
+  } = {},
 ) {
   let version = 1
   const clock = { wall: t0 as number, mono: 1_000 }
@@ -53,13 +61,21 @@ export function makeLedger(
   const events: EventNote[] = []
   const changed: string[] = []
   const calls: string[] = []
+  /** the Secrets in which values are kept, and what answers of writes there get lost or are refused */
+  const secrets = new Map<string, KubeObject>()
+  const vault = { refuse: undefined as ApiError | undefined, before: (): void => undefined }
+  /** what the source was shown by each revocation */
+  const shown: Result<readonly string[], string>[] = []
   const live: { task: Presence } = { task: { state: 'unknown' } }
   const source = {
     revoke: async (_handle: string, _params: unknown): Promise<Result<undefined, Unrevoked>> => ok(undefined),
     clean: async (_handle: string): Promise<Result<undefined, Failure>> => ok(undefined),
     list: [] as string[],
+    /** the attempts before which was ended what a renewal had replaced */
+    retired: [] as number[],
     bound: seconds(5),
     promises: undefined as Pick<Promises, 'revocation' | 'bound'> | undefined,
+    origin: undefined as string | undefined,
   }
 
   function see(object: KubeObject): void {
@@ -75,8 +91,31 @@ export function makeLedger(
     return stored
   }
 
+  function putSecret(name: string, object: Body): KubeObject {
+    const uid = secrets.get(name)?.metadata.uid ?? `secret-${++version}`
+    const stored = { ...object, metadata: { ...object.metadata, uid, resourceVersion: String(++version) } } as unknown as KubeObject
+    secrets.set(name, stored)
+    return stored
+  }
+
   const writes = {
-    async create(place: { name: string }, object: unknown) {
+    async replace(place: { name: string }, object: unknown) {
+      vault.before()
+      calls.push(`PUT ${place.name}`)
+      if (vault.refuse !== undefined) return fail(vault.refuse)
+      const [found, next] = [secrets.get(place.name), object as Body]
+      if (found === undefined) return fail(http(404, 'NotFound'))
+      if (found.metadata.resourceVersion !== next.metadata['resourceVersion']) return fail(http(409, 'Conflict'))
+      return ok(putSecret(place.name, next))
+    },
+    async create(place: { name: string; resource: { plural: string } }, object: unknown) {
+      if (place.resource.plural === 'secrets') {
+        vault.before()
+        calls.push(`POST ${place.name}`)
+        if (vault.refuse !== undefined) return fail(vault.refuse)
+        if (secrets.has(place.name)) return fail(http(409, 'AlreadyExists'))
+        return ok(putSecret(place.name, object as Body))
+      }
       calls.push(`POST ${place.name}`)
       if (rows.has(place.name)) return fail(http(409, 'AlreadyExists'))
       const { metadata, ...rest } = object as Body
@@ -115,9 +154,24 @@ export function makeLedger(
         return source.clean(name)
       },
       list: async () => ok(source.list),
+      get keeps() {
+        const { origin } = source
+        return origin === undefined ? undefined : { origin: () => origin }
+      },
+      retirement: {
+        grace: seconds(0),
+        async retire(_params: unknown, _lease: unknown, attempt: number) {
+          source.retired.push(attempt)
+          return ok(undefined)
+        },
+      },
     },
-    async revoke(params: unknown, { lease }: { lease?: { handle: string; reference?: string } }) {
+    async revoke(params: unknown, { lease, kept }: Reservation) {
       references.push(lease?.reference)
+      const found = await kept?.()
+      if (found !== undefined)
+        shown.push(found.ok ? ok(found.value.map((value) => new TextDecoder().decode(value.reveal()))) : fail(found.failure.message))
+      if (found?.ok === false) return found
       calls.push(`revoke ${lease?.handle}`)
       return source.revoke(lease?.handle ?? '', params)
     },
@@ -133,6 +187,7 @@ export function makeLedger(
   })
 
   const checked: string[] = []
+  const lost: string[] = []
   const health = createHealth({ check: (name) => void checked.push(name), changed: (name) => ledger.provider(name) })
   const ledger: Ledger = createLedger({
     tracer: noTracer,
@@ -148,15 +203,20 @@ export function makeLedger(
     },
     findProvider: (type) => (type === 'fake' ? provider : undefined),
     client: {
-      async request({ path }: { path: string }) {
-        calls.push(`GET ${path.slice(path.lastIndexOf('/') + 1)}`)
-        const found = rows.get(path.slice(path.lastIndexOf('/') + 1))
+      async request({ method, path }: { method: string; path: string }) {
+        const name = path.slice(path.lastIndexOf('/') + 1)
+        calls.push(`${method} ${name}`)
+        if (method === 'DELETE') vault.before()
+        if (method === 'DELETE' && vault.refuse !== undefined) return fail(vault.refuse)
+        const found = path.includes('/secrets/') ? secrets.get(name) : rows.get(name)
+        if (method === 'DELETE') secrets.delete(name)
         return found === undefined ? fail(http(404, 'NotFound')) : ok({ body: found })
       },
     } as never,
     writes,
     absorb: see,
     document,
+    seal: options.seal ?? createSeal([new Material(randomBytes(32))], randomBytes),
     leads: options.leads ?? (() => true),
     changed: (key) => void changed.push(key),
     clock: { now: () => at(clock.wall), monotonic: () => milliseconds(clock.mono) },
@@ -165,6 +225,7 @@ export function makeLedger(
     meter: {
       revoked: (_provider: string, overrun: Duration) => void overruns.push(overrun),
       remained: (provider: string) => void remained.push(provider),
+      lost: (name) => void lost.push(name),
     },
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
     serves: options.serves ?? (() => true),
@@ -188,8 +249,13 @@ export function makeLedger(
     events,
     changed,
     checked,
+    lost,
     calls,
     references,
+    provider,
+    secrets,
+    vault,
+    shown,
     live,
     source,
     clock,

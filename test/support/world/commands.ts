@@ -75,6 +75,10 @@ const deeds = {
     const row = [...server.objects.leases.values()].findLast(({ value }) => value.task.name === name && isOpen(value))?.value
     if (row !== undefined) server.giveUp(row)
   },
+  'role is ended by somebody else': ({ server, name }: Context) => {
+    const row = [...server.objects.leases.values()].findLast(({ value }) => value.task.name === name && isOpen(value))?.value
+    if (row !== undefined && !server.source.down) server.source.killOutside(row.handle)
+  },
   'Secret of somebody else goes': ({ server, name }: Context) =>
     server.secrets.get(secretName(name))?.owner === undefined && server.dropSecret(secretName(name)),
 } as const
@@ -101,6 +105,8 @@ const events = {
   'outside is replaced': (w: World) => change(w, 'providers', 'outside', { uid: w.server.newUid('provider') }),
   'outside is not ready': (w: World) => change(w, 'providers', 'outside', { ready: false }),
   'outside is ready': (w: World) => change(w, 'providers', 'outside', { ready: true }),
+  'losses are made good': (w: World) => change(w, 'providers', 'outside', { afterLoss: 'Reissue' }),
+  'losses end tasks': (w: World) => change(w, 'providers', 'outside', { afterLoss: 'Fail' }),
   'source goes down': ({ server }: World) => {
     server.source.down = true
   },

@@ -1,7 +1,7 @@
 // What src/runtime/ledger does, against the fake API server and the source outside: rows written before anything is made, worked off one
 // by one until what they name is dead, the dead removed, and the source swept. Stops at every call, as the passes over tasks do.
 
-import { effectTime, isOpen, type Lease, type LeaseState, type Owner, owed } from '../../../src/core/lease.ts'
+import { effectTime, isOpen, type Lease, type LeaseState, mustLive, type Owner, owed } from '../../../src/core/lease.ts'
 import type { Task } from '../../../src/core/observed.ts'
 import type { Effect, IssueOrder } from '../../../src/core/plan.ts'
 import { at, type Instant, milliseconds, plus, seconds, wholeSecond } from '../../../src/lib/instant.ts'
@@ -42,6 +42,8 @@ export interface Intended {
 /** Between the last moment of sending and `effectBy`. */
 const margin = 5000
 const renewalTime = 10_000
+/** Between two looks of which the second counts. */
+const apart = 7000
 
 export function createLedger({ server, clock, replica }: LedgerDeps) {
   const { source } = server
@@ -166,6 +168,29 @@ export function createLedger({ server, clock, replica }: LedgerDeps) {
     }
   }
 
+  /** Two looks apart, at a row that nobody wrote in between and that pods hold by all that is known. */
+  function* inspect(): Steps<void> {
+    for (const handle of [...replica.caches.leases.keys()]) {
+      const row = held(handle)
+      if (row === undefined) continue
+      const seen = yield* send(`look at ${handle}`, () => source.look(handle))
+      const before = replica.suspicions.get(handle)
+      if (!seen.ok || seen.value || held(handle)?.version !== row.version) replica.suspicions.delete(handle)
+      else if (before?.version !== row.version) replica.suspicions.set(handle, { version: row.version, since: clock.mono })
+      else if (clock.mono - before.since >= apart) {
+        replica.suspicions.delete(handle)
+        yield* write(row, { state: 'Revoking', foundDeadAt: clock.wall, message: 'somebody else ended it' })
+      }
+    }
+  }
+
+  function held(handle: string): Stored<'leases'> | undefined {
+    const row = replica.caches.leases.get(handle)
+    const task = row === undefined ? undefined : replica.caches.tasks.get(row.value.task.name)?.value
+    if (row === undefined || task === undefined || !replica.leads()) return undefined
+    return mustLive(row.value, task, replica.doomed.has(handle), clock.wall) ? row : undefined
+  }
+
   function* stray(handle: string): Steps<void> {
     const found = yield* send(`GET row ${handle}`, () => ok(server.objects.leases.get(handle)))
     if (!found.ok || found.value !== undefined || !replica.leads()) return
@@ -183,5 +208,5 @@ export function createLedger({ server, clock, replica }: LedgerDeps) {
     return `credential \`${lease.credential}\`: ${lease.message ?? 'it is being revoked at its source'}`
   }
 
-  return { intend, make, collect, clean, sweep, handOver }
+  return { intend, make, collect, clean, sweep, inspect, handOver }
 }

@@ -6,7 +6,7 @@ import type { Task } from '../../../src/core/observed.ts'
 import { liveStatusRefs, phase } from '../../../src/core/record.ts'
 import { type Instant, minus, plus, seconds } from '../../../src/lib/instant.ts'
 import { describeSource, handleInStep, strayRoles, untrueOfRoles } from './outside.ts'
-import { placeOf, refKey, type Token } from './server.ts'
+import { type Objects, placeOf, refKey, type Token } from './server.ts'
 import type { World } from './world.ts'
 
 /** Whether whoever holds the token can use it: unexpired, and not refused by the list that the leader publishes. */
@@ -38,6 +38,8 @@ export function should({ server, clock, wentBack }: World, task: Task, policyQui
     clock.wall >= plus(record.startedAt, spec.startingDeadline)
   )
     return 'over'
+  const lost = record.credentials.filter(({ handle = '' }) => server.objects.leases.get(handle)?.value.foundDeadAt !== undefined)
+  if (lost.some(({ provider }) => ends(server.objects.providers.get(provider.name)?.value, provider.uid))) return 'over'
   if (spec.suspend || agent?.suspended === true) return 'stopped'
   if (agent === undefined || account === undefined || policy === undefined) return 'either'
   const providers = spec.credentials.map((c) => server.objects.providers.get(c.provider.name)?.value)
@@ -49,10 +51,15 @@ export function should({ server, clock, wentBack }: World, task: Task, policyQui
   if (policy.issue !== 'allow' || policy.renew !== 'allow') return 'either'
   const secret = server.secrets.get(secretName(task.name))
   if (secret !== undefined && secret.owner === undefined) return 'either'
+  // after a second loss it waits
+  const losses = [...server.objects.leases.values()].filter((l) => l.value.task.uid === task.uid && l.value.foundDeadAt !== undefined)
+  if (losses.length > 1) return 'either'
   // a provider made anew issues only once what the old one gave has died
   const replaced = record.credentials.some((c) => server.objects.providers.get(c.provider.name)?.value.uid !== c.provider.uid)
   return providers.some((p) => p?.ready !== true) || replaced || wentBack() ? 'either' : 'live'
 }
+
+const ends = (provider: Objects['providers'] | undefined, uid: string): boolean => provider?.uid !== uid || provider.afterLoss !== 'Reissue'
 
 /** Everything that is wrong once one healthy leader has caught up; empty when all is well. */
 export function faults(world: World, policyQuietSince: Instant): readonly string[] {

@@ -4,7 +4,7 @@
 import { questions } from '../../../src/core/judge.ts'
 import { isOpen, type Lease } from '../../../src/core/lease.ts'
 import type { Uid } from '../../../src/core/names.ts'
-import type { CredentialFacts, Decision, Observed, Task } from '../../../src/core/observed.ts'
+import type { AfterLoss, CredentialFacts, Decision, Observed, Task } from '../../../src/core/observed.ts'
 import { liveStatusRefs, phase } from '../../../src/core/record.ts'
 import type { Settled } from '../../../src/core/settle.ts'
 import { type Instant, seconds } from '../../../src/lib/instant.ts'
@@ -44,6 +44,8 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
   /** handles that a pass of this process has doomed, and tasks that it saw go */
   const doomed = new Set<string>()
   const seenToGo = new Set<string>()
+  /** rows whose source said once that they are dead, as they stood; by the monotonic clock */
+  const suspicions = new Map<string, { readonly version: number; readonly since: number }>()
   let policyChangedAt = clock.wall
   let places = 0
 
@@ -62,8 +64,10 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
     cleanAt,
     doomed,
     seenToGo,
+    suspicions,
     /** by the monotonic clock */
     sweepAt: Number.POSITIVE_INFINITY,
+    inspectAt: Number.POSITIVE_INFINITY,
     paused: false,
     active: false,
     believesUntil: 0,
@@ -108,13 +112,29 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
       for (const key of [...caches.tasks.keys(), ...departed.keys()]) queue.add(key)
       for (const handle of caches.leases.keys()) rows.add(handle)
       replica.sweepAt = clock.mono
+      replica.inspectAt = clock.mono
     },
     /** Forgets everything, as a process that was killed; lists anew when it starts. */
     crash(): void {
       for (const kind of kinds) caches[kind].clear()
-      for (const memory of [queue, departed, timers, backoffs, given, ended, rows, rowTimers, rowBackoffs, cleanAt, doomed, seenToGo])
+      for (const memory of [
+        queue,
+        departed,
+        timers,
+        backoffs,
+        given,
+        ended,
+        rows,
+        rowTimers,
+        rowBackoffs,
+        cleanAt,
+        doomed,
+        seenToGo,
+        suspicions,
+      ])
         memory.clear()
       replica.sweepAt = Number.POSITIVE_INFINITY
+      replica.inspectAt = Number.POSITIVE_INFINITY
       replica.active = false
       replica.paused = false
       replica.believesUntil = 0
@@ -146,6 +166,11 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
     if (kind === 'policies') policyChangedAt = clock.wall
     if (kind === 'leases') follow(before?.value as Lease | undefined, value as Lease | undefined)
     else trigger(kind, key, before?.value as Task | undefined, value as Task | undefined, from)
+  }
+
+  function afterLoss({ provider }: Lease): AfterLoss {
+    const object = caches.providers.get(provider.name)?.value
+    return object?.uid === provider.uid ? (object.afterLoss ?? 'Fail') : 'Fail'
   }
 
   const rowsOf = (task: Uid | undefined): Lease[] => [...caches.leases.values()].map((l) => l.value).filter((l) => l.task.uid === task)
@@ -208,6 +233,7 @@ export function createReplica(name: string, server: Server, clock: WorldClock) {
         attempt: l.attempt,
         open: isOpen(l),
         dead: l.state === 'Revoked' || l.state === 'Expired',
+        foundDead: l.foundDeadAt === undefined ? undefined : { at: l.foundDeadAt, after: afterLoss(l) },
         message: l.message,
       })),
       policyChangedAt,

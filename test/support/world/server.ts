@@ -4,7 +4,7 @@
 
 import { isOpen, type Lease, type LeaseState } from '../../../src/core/lease.ts'
 import { asUid, type Uid } from '../../../src/core/names.ts'
-import type { Decision, Report, RevocationClass, Task, TaskRecord } from '../../../src/core/observed.ts'
+import type { AfterLoss, Decision, Report, RevocationClass, Task, TaskRecord } from '../../../src/core/observed.ts'
 import { liveStatusRefs } from '../../../src/core/record.ts'
 import type { Instant } from '../../../src/lib/instant.ts'
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
@@ -16,7 +16,13 @@ export interface Objects {
   accounts: { readonly uid: Uid }
   jobs: { readonly uid: Uid; readonly deleting: boolean; readonly finished: 'Succeeded' | 'Failed' | undefined }
   namespaces: { readonly terminating: boolean }
-  providers: { readonly uid: Uid; readonly revocation: RevocationClass; readonly ready: boolean; readonly serves: boolean }
+  providers: {
+    readonly uid: Uid
+    readonly revocation: RevocationClass
+    readonly ready: boolean
+    readonly serves: boolean
+    readonly afterLoss?: AfterLoss
+  }
   policies: { readonly issue: Decision['outcome']; readonly renew: Decision['outcome']; readonly permitted: boolean }
   /** its version is that of the stored object */
   leases: Lease
@@ -184,6 +190,8 @@ export function createServer(sourceNow: () => Instant) {
     if (stored === undefined) return fail('notFound')
     if (stored.version !== expected) return fail('conflict')
     if (next.state === 'Revoked' && source.lives(handle)) violations.push(`row ${handle} was closed and its role lives`)
+    const found = next.foundDeadAt !== undefined && stored.value.foundDeadAt === undefined
+    if (found && !source.killedOutside.has(handle)) violations.push(`row ${handle} says that somebody else ended it, and nobody did`)
     if (!isOpen(stored.value) && isOpen(next)) violations.push(`row ${handle} was opened again`)
     return ok(put('leases', handle, { ...stored.value, ...next }))
   }

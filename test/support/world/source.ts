@@ -26,6 +26,8 @@ export interface SourceDeps {
 
 export function createSource({ now, row, violations }: SourceDeps) {
   const roles = new Map<string, Role>()
+  /** handles that somebody else ended while they lived */
+  const killedOutside = new Set<string>()
 
   function create(made: Omit<Role, 'state'>, effectBy: Instant): Answer<undefined> {
     const { handle } = made
@@ -61,6 +63,14 @@ export function createSource({ now, row, violations }: SourceDeps) {
     return ok(undefined)
   }
 
+  /** By somebody else: only what lives, and its name stays taken. */
+  function killOutside(handle: string): void {
+    const role = roles.get(handle)
+    if (role?.state !== 'alive') return
+    roles.set(handle, { ...role, state: 'dead' })
+    killedOutside.add(handle)
+  }
+
   const source = {
     roles,
     down: false,
@@ -69,6 +79,9 @@ export function createSource({ now, row, violations }: SourceDeps) {
     prolong,
     kill,
     clean,
+    killOutside,
+    killedOutside,
+    look: (handle: string): Answer<boolean> => (source.down ? fail('failed') : ok(roles.get(handle)?.state === 'alive')),
     list: (): Answer<readonly string[]> => (source.down ? fail('failed') : ok([...roles.keys()])),
     lives: (handle: string): boolean => roles.get(handle)?.state === 'alive',
   }

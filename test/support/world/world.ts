@@ -24,6 +24,7 @@ interface Running {
 const believes = 10_000
 const lease = 15_000
 const sweepPeriod = 300_000
+const inspectPeriod = 10_000
 /** How often the removal of what is left of the dead is tried. */
 const cleaningPause = 5000
 
@@ -122,6 +123,10 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
     if (replica.sweepAt <= clock.mono) {
       replica.sweepAt = clock.mono + sweepPeriod
       return go(index, 'sweep', ledger.sweep(), () => undefined)
+    }
+    if (replica.inspectAt <= clock.mono && !runningAt(index).some(({ key }) => key === 'inspect')) {
+      replica.inspectAt = clock.mono + inspectPeriod
+      return go(index, 'inspect', ledger.inspect(), () => undefined)
     }
     for (const [handle, time] of replica.cleanAt) {
       if (time > clock.mono) continue
