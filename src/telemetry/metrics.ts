@@ -83,6 +83,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     buckets.overrun,
     'provider',
   )
+  const remained = counter(
+    'taskbound_credential_values_remaining_total',
+    'Values that were given to tasks and work on after them, since they existed before: nobody can revoke them.',
+    'provider',
+  )
   const losses = counter(
     'taskbound_credentials_revoked_externally_total',
     'Credentials of live tasks that were found ended at their source by somebody else.',
@@ -129,6 +134,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     if (counted.has(label)) return
     counted.add(label)
     overrun.zero({ provider: label })
+    remained.inc({ provider: label }, 0)
     losses.inc({ provider: label }, 0)
   }
   // for the same reason: what everybody has sooner or later begins at 0
@@ -153,6 +159,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     revoked(name, length) {
       countFromZero(name)
       overrun.observe({ provider: provider(name) }, inSeconds(length))
+    },
+    remained(name) {
+      countFromZero(name)
+      remained.inc({ provider: provider(name) })
     },
     lost(name) {
       countFromZero(name)

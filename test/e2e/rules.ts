@@ -41,6 +41,7 @@ const withGithub = (change: Fields = {}, patch?: Fields): Attempt => ({
 const oauth = { issuer: 'https://sso.example', clientId: 'taskbound', scopes: ['read'], maxTTLSeconds: 300 }
 const withOauth = (change: Fields = {}): Attempt => ({ spec: { type: 'oauth', jwt: undefined, oauth: { ...oauth, ...change } } })
 const endpoints = { tokenEndpoint: 'https://sso.example/t', revocationEndpoint: 'https://sso.example/r' }
+const existing = { secretRef: { name: 'legacy' }, keys: ['api-key'] }
 const vaultPath = { path: 'database/creds/a', kind: 'Lease' }
 const vault = {
   address: 'https://vault.example',
@@ -288,6 +289,12 @@ export const rows: readonly Row[] = [
     rule: '`audiences` and `resources` may not hold the same entry',
     pass: withOauth({ audiences: ['https://a.example'], resources: ['https://b.example'] }),
     fail: withOauth({ audiences: ['https://a.example'], resources: ['https://b.example', 'https://a.example'] }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`static` must be specified when `type` is 'static'",
+    pass: { spec: { type: 'static', jwt: undefined, static: existing } },
+    fail: { spec: { type: 'static', jwt: undefined } },
   },
   {
     kind: 'ClusterCredentialProvider',

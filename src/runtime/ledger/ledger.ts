@@ -63,7 +63,7 @@ export interface LedgerDeps {
   readonly clock: Clock
   readonly entropy: Entropy
   readonly journal: Journal
-  readonly meter: Pick<Meter, 'revoked' | 'lost'>
+  readonly meter: Pick<Meter, 'revoked' | 'remained' | 'lost'>
   readonly tracer: Pick<Tracer, 'span'>
   readonly log: Log
   /** whether no task waits to be looked at: a takeover has all of them looked at, after what is more urgent */
