@@ -16,9 +16,18 @@ const blocks = pages.flatMap((page) =>
   ]),
 )
 
-const namespaces = ['aws', 'quickstart', 'postgresql', 'webhook', 'vault', 'service-account-token', 'examples', 'examples-worker'].map(
-  (name) => `taskbound-${name}`,
-)
+const namespaces = [
+  'aws',
+  'quickstart',
+  'oauth',
+  'postgresql',
+  'webhook',
+  'vault',
+  'tenant',
+  'service-account-token',
+  'examples',
+  'examples-worker',
+].map((name) => `taskbound-${name}`)
 let kube: KubeTestClient
 
 beforeAll(async () => {

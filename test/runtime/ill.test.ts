@@ -4,7 +4,6 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { asUid } from '../../src/core/names.ts'
 import type { Failure } from '../../src/core/observed.ts'
-import { createQueue } from '../../src/kube/queue.ts'
 import { createStore } from '../../src/kube/store.ts'
 import { seconds } from '../../src/lib/instant.ts'
 import { fail, ok, type Result } from '../../src/lib/result.ts'
@@ -38,6 +37,8 @@ async function world() {
   } as unknown as Provider<unknown>
   const store = createStore<ProviderObject>()
   const object = {
+    kind: 'ClusterCredentialProvider',
+    key: 'db',
     name: 'db',
     uid: asUid('db'),
     type: 'fake',
@@ -56,14 +57,22 @@ async function world() {
     leads: () => false,
     clock,
     log,
-    well: ({ uid, name }) => health.well(uid, name),
+    most: 10,
+    well: async ({ uid, key }) => health.well(uid, key),
     changed: (name) => void changed.push(name),
   })
-  const queue = createQueue({ clock, entropy, log, concurrency: 4, groupOf: () => '', timers: clock })
   const nothing = { subscribe: () => undefined }
   const chores = createChores({
-    queue,
-    watching: { providers: { store }, admissionPolicies: { store: nothing }, admissionBindings: { store: nothing } } as never,
+    clock,
+    entropy,
+    log,
+    timers: clock,
+    watching: {
+      providers: { store },
+      namespaceProviders: { store: createStore() },
+      admissionPolicies: { store: nothing },
+      admissionBindings: { store: nothing },
+    } as never,
     kinds: [],
     policies: {} as never,
     providers: checks,
@@ -72,7 +81,7 @@ async function world() {
     triggers: { policies: () => undefined },
   })
   const health = createHealth({ check: chores.checkProvider, changed: (name) => void changed.push(name) })
-  closing.push(() => queue.shutdown('drop'))
+  closing.push(() => chores.stop())
   chores.start()
   await checks.check('db')
   await settled()
