@@ -18,6 +18,7 @@ const blocks = pages.flatMap((page) =>
 
 const namespaces = [
   'aws',
+  'github',
   'quickstart',
   'oauth',
   'postgresql',

@@ -34,6 +34,10 @@ const ownGithubApp = {
   repositories: ['ledger'],
   permissions: { contents: 'read' },
 }
+const withGithub = (change: Fields = {}, patch?: Fields): Attempt => ({
+  spec: { type: 'githubApp', jwt: undefined, githubApp: { ...ownGithubApp, ...change } },
+  ...(patch === undefined ? {} : { change: { githubApp: patch } }),
+})
 const oauth = { issuer: 'https://sso.example', clientId: 'taskbound', scopes: ['read'], maxTTLSeconds: 300 }
 const withOauth = (change: Fields = {}): Attempt => ({ spec: { type: 'oauth', jwt: undefined, oauth: { ...oauth, ...change } } })
 const endpoints = { tokenEndpoint: 'https://sso.example/t', revocationEndpoint: 'https://sso.example/r' }
@@ -194,6 +198,42 @@ export const rows: readonly Row[] = [
     rule: '`apiUrl`, `account` and `installationId` may not be changed',
     pass: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp }, change: { githubApp: { repositories: ['other'] } } },
     fail: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp }, change: { githubApp: { account: 'other' } } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`githubApp` must be specified when `type` is 'githubApp'",
+    pass: withGithub(),
+    fail: { spec: { type: 'githubApp', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: 'specify one of `clientId` and `appId`',
+    pass: withGithub({ clientId: undefined, appId: 1 }),
+    fail: withGithub({ appId: 1 }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`apiUrl`, `account` and `installationId` may not be changed',
+    pass: withGithub({}, { repositories: ['other'] }),
+    fail: withGithub({}, { installationId: 2 }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: 'names of `permissions` are those of the REST API',
+    pass: withGithub({ permissions: { pull_requests: 'write' } }),
+    fail: withGithub({ permissions: { 'pull-requests': 'write' } }),
+  },
+  {
+    kind: 'AgentTask',
+    rule: 'names of `permissions` are those of the REST API',
+    pass: withCredential({ github: { repositories: ['ledger'], permissions: { pull_requests: 'write' } } }),
+    fail: withCredential({ github: { repositories: ['ledger'], permissions: { 'pull-requests': 'write' } } }),
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: 'names of `permissions` are those of the REST API',
+    pass: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp } },
+    fail: { spec: { type: 'githubApp', postgres: undefined, githubApp: { ...ownGithubApp, permissions: { A: 'read' } } } },
   },
   {
     kind: 'CredentialProvider',
