@@ -5,7 +5,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 RESULTS := .cache/results
 
-.PHONY: help demo test test-observability test-node test-providers packages check unit e2e generate cluster cluster-down bench bench-database bundle clean setup
+.PHONY: help demo test test-observability test-node test-providers packages check unit e2e generate cluster cluster-down bench bench-database measure-crashes measure-revocation bundle clean setup
 .NOTPARALLEL:
 
 help: ## this list
@@ -13,7 +13,7 @@ help: ## this list
 	@echo
 	@echo '  Needed: bash, Node and npm, openssl, and Go 1.26 or newer to build the Kubernetes control plane once (it is kept outside the clone).'
 	@echo '  In part instead of Go: TASKBOUND_HELM and TASKBOUND_HELM3=a helm of version 4 and of version 3, for the tests of the chart;'
-	@echo '  TASKBOUND_VAULT=a vault or bao; TASKBOUND_MOTO=a python that has moto[server] 5.2 (else python3 with venv is needed, to install it once); KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
+	@echo '  TASKBOUND_VAULT=a vault or bao; TASKBOUND_KEYCLOAK=folder of a built Keycloak 26 (else Java 17 and Maven); TASKBOUND_MOTO=a python that has moto 5.2 (else python3 with venv); KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
 	@echo '  (they apply CRDs and admission policies to it; TASKBOUND_TEST_USE_KUBECONFIG=0 makes them ignore it);'
 	@echo '  and TASKBOUND_PROMETHEUS=folder with prometheus and promtool, for make test-observability, where they are not on the PATH.'
 
@@ -68,6 +68,14 @@ bench: setup ## measures against a bare client
 
 bench-database: setup ## measures with a real PostgreSQL
 	@node test/bench/database.ts
+
+measure-crashes: setup ## the whole crash matrix of every type of provider, half an hour; it writes docs/reference/crash-matrix.md
+	@node test/tools/servers.ts
+	@node test/bench/crashes.ts --write
+
+measure-revocation: setup ## how long after its end a credential still works, at every source; it writes docs/reference/time-to-revoke.md
+	@node test/tools/servers.ts
+	@node test/bench/revocation.ts --write
 
 bundle: setup ## the operator and all it imports as a few files in dist/, of which the image is made
 	@npm run -s bundle

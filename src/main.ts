@@ -39,7 +39,7 @@ async function run(settings: Settings): Promise<void> {
   const issuer = await buildIssuer(settings, client, certificate, () => operator)
   const prefix = await findHandlePrefix(settings, client)
   const seal = await buildSeal(settings, client)
-  const providers = await buildProviders(settings, client, issuer, prefix)
+  const providers = await buildProviders(settings, client, issuer, seal, prefix)
 
   const tls = certificate === undefined ? {} : { tls: certificate.tls() }
   const issuerServer = createHttpServer({ name: 'issuer', ...at(settings.issuer.listen), routes: issuer.routes, log, ...tls })
@@ -55,7 +55,9 @@ async function run(settings: Settings): Promise<void> {
     tracer,
     journal,
     engine: createPolicyEngine({ clock }),
-    registry: providers.registry,
+    findProvider: providers.find,
+    readHanded: providers.readHanded,
+    namespaceProviders: settings.namespaceProviders.most,
     statusLists: issuer.statusLists,
     document: (name) => createDocument(client, settings.namespace, name),
     seal,

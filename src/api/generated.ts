@@ -284,7 +284,7 @@ export interface CredentialSpec {
  */
 export interface ProviderRef {
   /**
-   * Kind of the provider. Only `ClusterCredentialProvider` is available in this version.
+   * Kind of the provider: `ClusterCredentialProvider` for one of the cluster, `CredentialProvider` for one of the task's own namespace.
    */
   readonly kind: 'ClusterCredentialProvider' | 'CredentialProvider'
   /**
@@ -1194,4 +1194,51 @@ export interface CredentialLeaseStatus {
    * What failed, since when and what happens next.
    */
   readonly message?: string
+}
+/**
+ * CredentialProvider is a place that credentials come from, for the tasks of its own namespace. It uses nothing but one Secret of that namespace, which the operator reads by a Role that the namespace gives it. Each use needs a permit, from an AgentPolicy of the namespace or from a ClusterAgentPolicy.
+ */
+export interface CredentialProvider {
+  readonly apiVersion: 'taskbound.dev/v1alpha1'
+  readonly kind: 'CredentialProvider'
+  readonly metadata: NamespacedMeta
+  readonly spec: CredentialProviderSpec
+  readonly status?: CredentialProviderStatus
+}
+/**
+ * What the provider is. It has exactly one block, called like its `type`. Types that use an identity of the cluster exist only as ClusterCredentialProvider.
+ */
+export interface CredentialProviderSpec {
+  /**
+   * What kind of source it is. `postgres`: a login role of its own in a PostgreSQL server for each task. `githubApp`: a token of a GitHub App, for the repositories and permissions that a task asks for.
+   */
+  readonly type: 'postgres' | 'githubApp'
+  /**
+   * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
+   */
+  readonly sensitivity: 'Public' | 'Internal' | 'Confidential' | 'Restricted'
+  /**
+   * DNS names of the hosts where its credentials are meant to be used, for example `payroll-api.corp.example`. Policies read them.
+   */
+  readonly destinations?: readonly string[]
+  /**
+   * What follows where somebody else ends a credential of a live task at its source, and the source can tell. `Fail`: it was meant; the task is over, and all else that it has dies. `Reissue`: the task is decided afresh and gets new credentials; from the second time on after a wait that doubles each time, up to an hour.
+   */
+  readonly onExternalRevocation: 'Fail' | 'Reissue'
+  readonly postgres?: PostgresProviderSpec
+  readonly githubApp?: GithubAppProviderSpec
+}
+/**
+ * What is known about the provider. Only the operator's identity can write it.
+ */
+export interface CredentialProviderStatus {
+  /**
+   * The `metadata.generation` that this status speaks of.
+   */
+  readonly observedGeneration?: number
+  readonly revocation?: RevocationPromise
+  /**
+   * `Ready`: whether it can issue; if not, the message says what to do.
+   */
+  readonly conditions?: readonly Condition[]
 }

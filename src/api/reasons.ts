@@ -35,6 +35,7 @@ export const reasons = {
   ProviderUnreachable: 'The source of the provider cannot be reached, or refuses the operator.',
   GroupCanOutliveTask:
     'A group role of the database could make something that outlives a task, so it is given to none; the message says what and the SQL that mends it.',
+  TooManyProviders: 'The namespace has more CredentialProviders than are used; the oldest are.',
   ProviderReady: 'The provider can issue.',
   // Issued
   Issued: 'Every credential is issued and in the Secret of the task.',

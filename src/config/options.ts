@@ -172,6 +172,20 @@ export const options = {
     help: 'Networks of pods and Services: connected to only for providers that list them in `allowedAddresses`.',
     parse: listOf(network),
   },
+  namespaceProviders: {
+    flag: 'namespace-providers',
+    value: 'COUNT',
+    fallback: '20',
+    help: 'CredentialProviders of one namespace that are checked and used, the oldest first; 0 for none.',
+    parse: integer(0, 1000),
+  },
+  namespaceProviderAddresses: {
+    flag: 'namespace-provider-addresses',
+    value: 'CIDR,...',
+    derived: 'public addresses only',
+    help: 'Networks that are connected to for CredentialProviders beside public addresses, whichever namespace they are of.',
+    parse: listOf(network),
+  },
   leaseDuration: {
     flag: 'lease-duration-seconds',
     value: 'SECONDS',

@@ -44,6 +44,8 @@ export interface Settings {
   readonly watchNamespaces: readonly string[]
   /** networks of the cluster, and its API server: no provider's source is looked for there unless it says so */
   readonly clusterNetworks: readonly string[]
+  /** what those who may make a CredentialProvider in a namespace can use of the operator */
+  readonly namespaceProviders: { readonly most: number; readonly addresses: readonly string[] }
   readonly election: { readonly leaseDuration: Duration; readonly renewDeadline: Duration; readonly retryPeriod: Duration }
   readonly concurrency: number
   /** the most open rows of one namespace at one provider */
@@ -216,6 +218,7 @@ export function parseSettings(
       maxActiveDeadline: values.maxActiveDeadline,
       watchNamespaces: values.watchNamespaces ?? [],
       clusterNetworks: [...(values.clusterNetworks ?? []), ...apiServer(env)],
+      namespaceProviders: { most: values.namespaceProviders, addresses: values.namespaceProviderAddresses ?? [] },
       election: { leaseDuration: values.leaseDuration, renewDeadline: values.renewDeadline, retryPeriod: values.retryPeriod },
       concurrency: values.concurrency,
       ledgerLimit: values.ledgerLimit,

@@ -16,5 +16,12 @@ export function splitKey(key: TaskKey): { readonly namespace: string; readonly n
   return { namespace: key.slice(0, slash), name: key.slice(slash + 1) }
 }
 
+/**
+ * What a provider object is called wherever one word has to do: `<name>` of one of the cluster, `<namespace>/<name>` of one of a namespace.
+ * No name has a slash, so neither is ever taken for the other.
+ */
+export const providerKey = ({ kind, name }: { readonly kind: string; readonly name: string }, namespace: string): string =>
+  kind === 'CredentialProvider' ? `${namespace}/${name}` : name
+
 /** Name of the Secret through which a task's pods see its credentials. */
 export const secretName = (task: string): string => `taskbound-${task}`

@@ -4,7 +4,11 @@
 import { BlockList, isIP } from 'node:net'
 
 /** Why it may not be connected to, as words that follow the address; `undefined` where it may. */
-export type Guard = (address: string) => string | undefined
+export interface Guard {
+  (address: string): string | undefined
+  /** what to do where it is meant; default: list it in the provider object */
+  readonly advice?: string
+}
 
 interface Range {
   readonly what: string
@@ -80,4 +84,24 @@ export function createGuard(inside: readonly string[], allowed: readonly string[
     if (has(listed, target)) return undefined
     return refused.find(({ list }) => has(list, target))?.what
   }
+}
+
+/** Where a provider of the cluster may have its source without saying more, and one of a namespace may not: other people's servers. */
+const privateNetworks = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7']
+
+/**
+ * For providers whose authors may open nothing: public addresses only, and what whoever runs the operator lists for all of them.
+ * @param inside networks of the cluster and the address of its API server
+ */
+export function createNamespaceGuard(inside: readonly string[], listed: readonly string[]): Guard {
+  const [guard, near, may] = [createGuard(inside, listed), listOf(privateNetworks), listOf(listed)]
+  const judge = (address: string): string | undefined => {
+    const why = guard(address)
+    if (why !== undefined) return why
+    const target = meant(address.split('%')[0] ?? '', listOf([translated]))
+    return has(near, target) && !has(may, target) ? 'is of a private network' : undefined
+  }
+  return Object.assign(judge, {
+    advice: 'if providers of namespaces may go there, whoever runs the operator lists it in `--namespace-provider-addresses`',
+  })
 }

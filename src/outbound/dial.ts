@@ -11,15 +11,15 @@ export class Refused extends Error {
   readonly code = 'ERR_ADDRESS_REFUSED'
 }
 
-const refusal = (host: string, address: string, why: string): Refused =>
+const refusal = (host: string, address: string, why: string, guard: Guard): Refused =>
   new Refused(
-    `${host === address ? `address ${address}` : `\`${host}\` resolves to ${address}, which`} ${why}; list it in the provider's \`allowedAddresses\` if that is meant`,
+    `${host === address ? `address ${address}` : `\`${host}\` resolves to ${address}, which`} ${why}; ${guard.advice ?? "list it in the provider's `allowedAddresses` if that is meant"}`,
   )
 
 /** A literal address is never looked up: it is looked at before anything is connected to. */
 export function refuseLiteral(guard: Guard, host: string): Refused | undefined {
   const why = isIP(host) === 0 ? undefined : guard(host)
-  return why === undefined ? undefined : refusal(host, host, why)
+  return why === undefined ? undefined : refusal(host, host, why, guard)
 }
 
 /** A `lookup` for `net`, `tls` and `https`. A name of which one address is refused is refused: which one is taken would be chance. */
@@ -29,7 +29,7 @@ export function guardedLookup(guard: Guard, lookup: typeof systemLookup = system
       const all = error === null ? addresses : []
       const bad = all.map(({ address }) => [address, guard(address)] as const).find(([, why]) => why !== undefined)
       if (error !== null) callback(error, '', 0)
-      else if (bad !== undefined) callback(refusal(host, bad[0], bad[1] ?? ''), '', 0)
+      else if (bad !== undefined) callback(refusal(host, bad[0], bad[1] ?? '', guard), '', 0)
       else if (options.all === true) callback(null, all)
       else callback(null, all[0]?.address ?? '', all[0]?.family ?? 0)
     })

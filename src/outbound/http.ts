@@ -6,7 +6,7 @@ import { Agent, type AgentOptions, request } from 'node:https'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { fail, ok, type Result } from '../lib/result.ts'
-import { createGuard } from './addresses.ts'
+import { createGuard, type Guard } from './addresses.ts'
 import { guardedLookup, Refused, refuseLiteral } from './dial.ts'
 
 /** Where a source is, and who may speak for it. */
@@ -83,8 +83,11 @@ function sentenceOf(error: unknown): string {
 
 const coded = (code: string): Error => Object.assign(new Error(code), { code })
 
-/** @param inside networks of the cluster, which are connected to only where a provider lists them */
-export function createHttp(inside: readonly string[] = []): Http {
+/**
+ * @param inside networks of the cluster, which are connected to only where a provider lists them
+ * @param only guards all connections, whatever providers list
+ */
+export function createHttp(inside: readonly string[] = [], only?: Guard): Http {
   const agents = new Map<string, Agent>()
 
   function agentOf({ url, caBundle, allowedAddresses = [] }: Target): Agent {
@@ -104,7 +107,7 @@ export function createHttp(inside: readonly string[] = []): Http {
       timeout: 60_000,
       rejectUnauthorized: true,
       minVersion: 'TLSv1.2',
-      lookup: guardedLookup(createGuard(inside, allowedAddresses)),
+      lookup: guardedLookup(only ?? createGuard(inside, allowedAddresses)),
       ...(caBundle === undefined ? {} : { ca: caBundle }),
     }
     const made = new Agent(options)
@@ -120,7 +123,7 @@ export function createHttp(inside: readonly string[] = []): Http {
   async function call(asked: HttpCall): Promise<Result<HttpAnswer, HttpFailure>> {
     const url = new URL(asked.url)
     const host = url.hostname.replace(/^\[|\]$/g, '')
-    const refused = refuseLiteral(createGuard(inside, asked.allowedAddresses ?? []), host)
+    const refused = refuseLiteral(only ?? createGuard(inside, asked.allowedAddresses ?? []), host)
     if (url.protocol !== 'https:' || url.username !== '' || url.password !== '')
       return fail({ sentence: 'the URL must begin with `https://` and hold no user', sent: false })
     if (refused !== undefined) return fail({ sentence: refused.message, sent: false })

@@ -52,6 +52,8 @@ export interface AnchoredTokens {
    * @returns `gone`: it is not there any more, and never will be again. `held`: it is being deleted, and somebody's finalizer keeps it.
    */
   remove(place: AnchorPlace, limit: Duration): Promise<Result<'gone' | 'held', string>>
+  /** Whether it is there still. Asked by a deletion that changes nothing, since Secrets are not read. */
+  stands(anchor: Anchor, limit: Duration): Promise<Result<boolean, string>>
   /** A failure means that the API server did not say. */
   standing(limit: Duration): Promise<Result<Standing, string>>
 }

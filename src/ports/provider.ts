@@ -5,6 +5,7 @@ import type { Failure, GithubAsk, RevocationClass } from '../core/observed.ts'
 import type { Duration, Instant } from '../lib/instant.ts'
 import type { Material } from '../lib/material.ts'
 import type { Result } from '../lib/result.ts'
+import type { Handed } from './handed.ts'
 import type { StatusRef } from './signer.ts'
 
 export type { Failure, RevocationClass }
@@ -176,6 +177,8 @@ export interface Provider<Params> {
   readonly type: string
   /** present where what it issues exists outside the cluster */
   readonly outside?: Outside<Params>
+  /** The one Secret that it needs where it is of a namespace. Pure. */
+  handed?(params: Params): Handed
   /** From the spec alone. Pure. */
   promises(params: Params): Promises
   /** Whether the object may be used at all; a failure becomes its `Ready=False`. Pure for providers without an outside. */
@@ -191,3 +194,9 @@ export interface Provider<Params> {
   /** Kills what was issued under a reservation. Idempotent; `ok` means that the class's promise holds from now on. */
   revoke(params: Params | undefined, reservation: Reservation): Promise<Result<undefined, Unrevoked>>
 }
+
+/**
+ * The implementation of a `spec.type` for provider objects of a kind: those of a namespace have implementations of their own, which reach no
+ * further than what that namespace gives.
+ */
+export type FindProvider = (type: string, kind: string) => Provider<unknown> | undefined

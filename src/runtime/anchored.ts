@@ -61,27 +61,18 @@ export function createAnchoredTokens(client: Pick<KubeClient, 'request'>): Ancho
       return ok(authenticated === true)
     },
 
-    async remove({ namespace, name, uid }: AnchorPlace, timeout) {
-      const removed = await ask<unknown>({
-        method: 'DELETE',
-        path: pathOf(core('secrets'), { namespace, name }),
-        accept: metadataOnly,
-        body: {
-          apiVersion: 'v1',
-          kind: 'DeleteOptions',
-          propagationPolicy: 'Background',
-          ...(uid === undefined ? {} : { preconditions: { uid } }),
-        },
-        timeout,
-        priority: 'end',
-      })
+    async remove(place, timeout) {
+      const removed = await erase(place, { timeout, priority: 'end' })
       // what a finalizer keeps is answered with itself, what is gone with a Status
       if (removed.ok) return ok(isKubeObject(removed.value.body) && removed.value.body.metadata.deletionTimestamp ? 'held' : 'gone')
-      const { failure } = removed
-      const another = isConflict(failure) && failure.message.includes('UID in precondition')
-      const foreign = uid === undefined && failure.message.includes('this Secret was not made by the operator')
-      if (isNotFound(failure) || another || foreign) return ok('gone')
-      return fail(`it could not be deleted: ${told(failure)}`)
+      if (isGone(removed.failure, place)) return ok('gone')
+      return fail(`it could not be deleted: ${told(removed.failure)}`)
+    },
+
+    async stands(anchor, timeout) {
+      const tried = await erase(anchor, { timeout, query: { dryRun: 'All' } })
+      if (tried.ok) return ok(true)
+      return isGone(tried.failure, anchor) ? ok(false) : fail(`whether it is there could not be asked: ${told(tried.failure)}`)
     },
 
     async standing(timeout) {
@@ -114,6 +105,21 @@ export function createAnchoredTokens(client: Pick<KubeClient, 'request'>): Ancho
     },
   }
 
+  function erase({ namespace, name, uid }: AnchorPlace, how: Partial<RequestOptions>): Promise<Result<Answer<unknown>, ApiError>> {
+    return ask({
+      method: 'DELETE',
+      path: pathOf(core('secrets'), { namespace, name }),
+      accept: metadataOnly,
+      body: {
+        apiVersion: 'v1',
+        kind: 'DeleteOptions',
+        propagationPolicy: 'Background',
+        ...(uid === undefined ? {} : { preconditions: { uid } }),
+      },
+      ...how,
+    })
+  }
+
   function review(token: string, timeout: Duration): Promise<Result<Answer<unknown>, ApiError>> {
     const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } }
     return ask({ method: 'POST', path: pathOf(of('authentication.k8s.io', 'tokenreviews')), body, timeout })
@@ -131,6 +137,13 @@ export function createAnchoredTokens(client: Pick<KubeClient, 'request'>): Ancho
     const denies = binding.ok && list(record(binding.value.body['spec'])['validationActions']).includes('Deny')
     return ok(fails && denies ? undefined : `the admission policy \`${fence}\` or its binding is not in force: apply it again`)
   }
+}
+
+/** No Secret of that UID is there, or, where none is known, none of ours. */
+function isGone(failure: ApiError, { uid }: AnchorPlace): boolean {
+  const another = isConflict(failure) && failure.message.includes('UID in precondition')
+  const foreign = uid === undefined && failure.message.includes('this Secret was not made by the operator')
+  return isNotFound(failure) || another || foreign
 }
 
 function noToken(failure: ApiError, namespace: string, serviceAccount: string): string {

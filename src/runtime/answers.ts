@@ -2,6 +2,7 @@
 // nothing has changed. An answer stands only while no policy changed and the question is the same to the letter, and never where a
 // policy reads the clock.
 
+import { providerKey } from '../core/names.ts'
 import { canonical } from '../lib/canonical.ts'
 import { milliseconds } from '../lib/instant.ts'
 import type { Answer, AuditDifference, AuthorizationRequest, Authorizer } from '../ports/authorizer.ts'
@@ -31,7 +32,7 @@ export function createAnswers({ authorizer, clock, meter, log }: AnswersDeps): A
     meter.wouldBe(outcome)
     log.info('policies in Audit mode would have changed an answer', {
       agent: `${agent.namespace}/${agent.name}`,
-      provider: provider.name,
+      provider: providerKey(provider, provider.namespace ?? ''),
       action,
       outcome,
       policies: policies.map(({ id }) => id),

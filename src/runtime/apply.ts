@@ -1,6 +1,7 @@
 // Carries out a plan: one handler a tag. What makes credentials stops at the first effect that is not done; what ends them never
 // waits for another.
 
+import { providerKey } from '../core/names.ts'
 import type { Effect, Outcome, Performed } from '../core/plan.ts'
 import { describeError, isConflict, isNotFound } from '../kube/errors.ts'
 import { unreachable } from '../lib/unreachable.ts'
@@ -26,8 +27,8 @@ const spans: Readonly<Partial<Record<Effect['tag'], SpanName>>> = {
   DeleteTask: 'task.delete',
 }
 
-function attributesOf(effect: Effect): SpanAttributes {
-  if (effect.tag === 'Revoke') return { credential: effect.credential.name, provider: effect.credential.provider.name }
+function attributesOf(effect: Effect, namespace: string): SpanAttributes {
+  if (effect.tag === 'Revoke') return { credential: effect.credential.name, provider: providerKey(effect.credential.provider, namespace) }
   return effect.tag === 'RevokeLease' ? { credential: effect.lease.credential, attempt: effect.lease.attempt } : {}
 }
 
@@ -44,7 +45,7 @@ export function createApply(deps: ApplyDeps): Apply {
       case 'Withdraw':
         return withdraw(deps, pass.observed.task, effect)
       case 'Revoke':
-        return revoke(effect)
+        return revoke(pass.observed.task.namespace, effect)
       case 'RevokeLease':
         return handOver(effect.lease.handle, 'RevokeLease')
       case 'DeleteTask':
@@ -60,14 +61,14 @@ export function createApply(deps: ApplyDeps): Apply {
     return failure === undefined ? { tag: 'done', fact: { of } } : { tag: 'pending', failure }
   }
 
-  async function revoke({ credential }: Extract<Effect, { tag: 'Revoke' }>): Promise<Outcome> {
+  async function revoke(namespace: string, { credential }: Extract<Effect, { tag: 'Revoke' }>): Promise<Outcome> {
     if (credential.handle !== undefined) return handOver(credential.handle, 'Revoke')
-    const provider = deps.findProvider(credential.provider.type)
+    const provider = deps.findProvider(credential.provider.type, credential.provider.kind)
     if (provider === undefined) {
       const message = `credential \`${credential.name}\`: no provider of type \`${credential.provider.type}\` is known to this version`
       return { tag: 'stalled', failure: { reason: 'RevocationUnconfirmed', message } }
     }
-    const object = deps.views.providers.get(credential.provider.name)
+    const object = deps.views.providers.get(providerKey(credential.provider, namespace))
     const params = object?.uid === credential.provider.uid ? object.params : undefined
     const done = await provider.revoke(params, credential.statusList === undefined ? {} : { statusList: credential.statusList })
     return done.ok ? { tag: 'done', fact: { of: 'Revoke' } } : { tag: 'retry', failure: done.failure }
@@ -80,10 +81,10 @@ export function createApply(deps: ApplyDeps): Apply {
     return { tag: 'retry', failure: { reason: 'WriteFailed', message: `the task could not be deleted: ${describeError(removed.failure)}` } }
   }
 
-  async function traced(effect: Effect, work: () => Promise<Outcome>): Promise<Outcome> {
+  async function traced(effect: Effect, namespace: string, work: () => Promise<Outcome>): Promise<Outcome> {
     const name = spans[effect.tag]
     if (name === undefined) return work()
-    return deps.tracer.span(name, attributesOf(effect), async (span) => {
+    return deps.tracer.span(name, attributesOf(effect, namespace), async (span) => {
       const outcome = await work()
       span.set({ result: outcome.tag })
       if ('failure' in outcome && outcome.tag !== 'pending') span.failed(outcome.failure.reason)
@@ -94,7 +95,7 @@ export function createApply(deps: ApplyDeps): Apply {
   return async (pass) => {
     const performed: Performed[] = []
     for (const effect of pass.plan.effects) {
-      const outcome = await traced(effect, () => perform(pass, effect))
+      const outcome = await traced(effect, pass.observed.task.namespace, () => perform(pass, effect))
       performed.push({ effect, outcome })
       const makes = effect.tag === 'RecordIntent' || effect.tag === 'Issue' || effect.tag === 'Renew'
       // what is to die dies, also where that cannot be written down

@@ -1,6 +1,6 @@
 // What is kept in order beside the tasks: policies brought into force, providers checked, fences tried. One queue, few workers.
 
-import type { Queue } from '../kube/queue.ts'
+import { createQueue, type QueueDeps } from '../kube/queue.ts'
 import { seconds } from '../lib/instant.ts'
 import type { PolicyEngine } from '../policy/engine.ts'
 import type { Fences } from './fences.ts'
@@ -9,9 +9,8 @@ import type { ProviderChecks } from './providers.ts'
 import type { Triggers } from './triggers.ts'
 import type { Watching } from './watching.ts'
 
-export interface ChoresDeps {
-  readonly queue: Queue
-  readonly watching: Pick<Watching, 'providers' | 'admissionPolicies' | 'admissionBindings'>
+export interface ChoresDeps extends Pick<QueueDeps, 'clock' | 'entropy' | 'log' | 'timers'> {
+  readonly watching: Pick<Watching, 'providers' | 'namespaceProviders' | 'admissionPolicies' | 'admissionBindings'>
   readonly kinds: readonly PolicyKind[]
   readonly policies: Policies
   readonly providers: ProviderChecks
@@ -22,8 +21,11 @@ export interface ChoresDeps {
 
 export interface Chores {
   start(): void
+  stop(): Promise<unknown>
   /** Has a provider checked soon; often asked, it is checked once a second at the most. */
-  checkProvider(name: string): void
+  checkProvider(key: string): void
+  /** Has all providers of namespaces checked, in their turn. */
+  checkNamespaceProviders(): void
   /** whether a policy that applies in this namespace was seen and is not in force yet */
   policyPending(namespace: string): boolean
 }
@@ -31,9 +33,14 @@ export interface Chores {
 /** Together with what is asked for meanwhile. */
 const soon = seconds(1)
 const fencePeriod = seconds(60)
+/** Checks of one namespace's providers, also those that nobody waits for any more. */
+const atATime = 2
 
 export function createChores(deps: ChoresDeps): Chores {
-  const { queue, watching, policies, providers, engine } = deps
+  const { watching, policies, providers, engine } = deps
+  const queue = createQueue({ ...deps, concurrency: 4, groupOf: () => '' })
+  /** for those providers whose sources are of namespaces: none of them may hold up anything else */
+  const namespaceQueue = createQueue({ ...deps, concurrency: 8 })
   const pending = new Set<string>()
 
   for (const kind of deps.kinds) {
@@ -44,6 +51,7 @@ export function createChores(deps: ChoresDeps): Chores {
     })
   }
   watching.providers.store.subscribe(({ key }) => queue.add(`Provider ${key}`, 'new'))
+  watching.namespaceProviders.store.subscribe(({ key }) => namespaceQueue.add(key, 'new'))
   for (const { store } of [watching.admissionPolicies, watching.admissionBindings]) {
     store.subscribe(({ key }) => {
       if (key.startsWith('taskbound-')) queue.add('Fences', 'end')
@@ -62,10 +70,18 @@ export function createChores(deps: ChoresDeps): Chores {
   async function provider(name: string): Promise<'done' | 'retry'> {
     const result = await providers.check(name)
     // a provider that is gone or changed may free an audience, or take one
-    for (const other of watching.providers.store.keys()) {
-      if (other !== name && providers.mayDiffer(other)) queue.add(`Provider ${other}`, 'new')
-    }
+    for (const other of providers.affected(name)) queue.add(`Provider ${other}`, 'new')
     return result
+  }
+
+  async function namespaceProvider(key: string): Promise<void> {
+    if (providers.busy(key.slice(0, key.indexOf('/'))) >= atATime) return namespaceQueue.addAfter(key, soon, 'new')
+    const result = await providers.check(key)
+    for (const other of providers.affected(key)) namespaceQueue.add(other, 'new')
+    if (result === 'retry') return namespaceQueue.retry(key)
+    namespaceQueue.forget(key)
+    const again = providers.again(key)
+    if (again !== undefined) namespaceQueue.addAfter(key, again, 'resync')
   }
 
   async function work(key: string): Promise<void> {
@@ -84,11 +100,17 @@ export function createChores(deps: ChoresDeps): Chores {
   }
 
   return {
-    checkProvider: (name) => queue.addAfter(`Provider ${name}`, soon, 'new'),
+    checkProvider: (key) =>
+      key.includes('/') ? namespaceQueue.addAfter(key, soon, 'new') : queue.addAfter(`Provider ${key}`, soon, 'new'),
+    checkNamespaceProviders() {
+      for (const key of watching.namespaceProviders.store.keys()) namespaceQueue.add(key, 'resync')
+    },
     start() {
       void queue.run(work)
+      void namespaceQueue.run(namespaceProvider)
       queue.add('Fences')
     },
+    stop: () => Promise.all([queue.shutdown('drop'), namespaceQueue.shutdown('drop')]),
     policyPending: (namespace) =>
       pending.size > 0 && [...pending].some((name) => name.startsWith('Cluster ') || name.startsWith(`Namespace ${namespace}/`)),
   }

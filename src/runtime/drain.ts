@@ -3,7 +3,7 @@
 
 import type { Lease } from '../core/lease.ts'
 import { isExpiring, isOpen } from '../core/lease.ts'
-import type { TaskKey } from '../core/names.ts'
+import { providerKey, type TaskKey } from '../core/names.ts'
 import type { Task } from '../core/observed.ts'
 import { isAlive, phase } from '../core/record.ts'
 import type { KubeClient } from '../kube/client.ts'
@@ -71,7 +71,8 @@ export function remains(tasks: Iterable<Task>, leases: Iterable<Lease>, now: Ins
       ...open
         .slice(0, most)
         .map(
-          ({ handle, task, provider, message }) => `${handle} of ${task.key} at provider ${provider.name}: ${message ?? 'being revoked'}`,
+          ({ handle, task, provider, message }) =>
+            `${handle} of ${task.key} at provider ${providerKey(provider, task.namespace)}: ${message ?? 'being revoked'}`,
         ),
     ],
   }

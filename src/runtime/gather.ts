@@ -3,7 +3,7 @@
 
 import { findEnding } from '../core/ending.ts'
 import { questions } from '../core/judge.ts'
-import type { Uid } from '../core/names.ts'
+import { providerKey, type Uid } from '../core/names.ts'
 import type {
   CredentialFacts,
   CredentialProviderFacts,
@@ -22,7 +22,7 @@ import type { Authorizer } from '../ports/authorizer.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
-import type { Provider } from '../ports/provider.ts'
+import type { FindProvider, Provider } from '../ports/provider.ts'
 import { createAnswers } from './answers.ts'
 import type { Agent, Known, Namespace, ProviderObject } from './objects/kinds.ts'
 import { selects } from './objects/kinds.ts'
@@ -37,7 +37,7 @@ export interface GatherDeps {
   readonly authorizer: Authorizer
   /** whether a policy that applies in this namespace was seen and is not in force yet */
   readonly policyPending: (namespace: string) => boolean
-  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly findProvider: FindProvider
   /** why a provider object cannot issue now, as last checked; `undefined` means that it can */
   readonly notReady: (provider: ProviderObject) => string | undefined
   readonly asker: (task: Task) => Asker
@@ -154,8 +154,8 @@ export function createGather(deps: GatherDeps): Gather {
   ): readonly CredentialFacts[] {
     const wanted = questions({ task }, now)
     return task.spec.credentials.map((credential) => {
-      const object = views.providers.get(credential.provider.name)
-      const implementation = object === undefined ? undefined : deps.findProvider(object.type)
+      const object = views.providers.get(providerKey(credential.provider, task.namespace))
+      const implementation = object === undefined ? undefined : deps.findProvider(object.type, object.kind)
       const provider = providerFacts(credential, object, implementation, namespace)
       const ask = (action: 'issue' | 'renew'): Decision | undefined => {
         if (agent === undefined || namespace === undefined || object === undefined || implementation === undefined) return undefined
@@ -180,7 +180,8 @@ export function createGather(deps: GatherDeps): Gather {
     implementation: Provider<unknown> | undefined,
     namespace: Namespace | undefined,
   ): CredentialProviderFacts {
-    if (object === undefined || object.deleting || credential.provider.kind !== 'ClusterCredentialProvider') return { state: 'absent' }
+    // a task refers to the cluster's and to those of its own namespace, by either's kind
+    if (object === undefined || object.deleting || credential.provider.kind !== object.kind) return { state: 'absent' }
     if (implementation === undefined) return { state: 'absent' }
     const promises = implementation.promises(object.params)
     return {
@@ -202,7 +203,7 @@ export function createGather(deps: GatherDeps): Gather {
     implementation: Provider<unknown>,
     namespace: Namespace | undefined,
   ): Failure | undefined {
-    if (namespace !== undefined && !selects(object.namespaces, namespace.labels)) {
+    if (object.kind === 'ClusterCredentialProvider' && namespace !== undefined && !selects(object.namespaces, namespace.labels)) {
       return {
         reason: 'ProviderNotForNamespace',
         message: `ClusterCredentialProvider \`${object.name}\` does not serve namespace \`${namespace.name}\`: its \`spec.namespaces\` does not select it`,

@@ -14,11 +14,12 @@ import type { Seal } from '../lib/seal.ts'
 import type { PolicyEngine } from '../policy/engine.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Entropy } from '../ports/entropy.ts'
+import type { ReadHanded } from '../ports/handed.ts'
 import type { Journal } from '../ports/journal.ts'
 import type { Log } from '../ports/log.ts'
 import type { Meter } from '../ports/meter.ts'
+import type { FindProvider } from '../ports/provider.ts'
 import type { Tracer } from '../ports/tracer.ts'
-import type { Registry } from '../providers/registry.ts'
 import { createApply } from './apply.ts'
 import { createChores } from './chores.ts'
 import { createDeparted } from './departed.ts'
@@ -33,8 +34,9 @@ import { createHeld } from './held.ts'
 import { createBulkhead } from './ledger/bulkhead.ts'
 import { createHealth } from './ledger/health.ts'
 import { createLedger, type Ledger } from './ledger/ledger.ts'
+import type { ProviderObject } from './objects/kinds.ts'
 import { showPlaces } from './places.ts'
-import { createPolicies, type PolicyKind } from './policies.ts'
+import { createPolicies, policyKindsOf } from './policies.ts'
 import { problemsOf } from './problems.ts'
 import { createProviderChecks } from './providers.ts'
 import { createReconcile } from './reconcile.ts'
@@ -45,7 +47,7 @@ import { createTakeover, type Takeover } from './takeover.ts'
 import { createTell } from './tell.ts'
 import { tracedGather, tracedWriteStatus } from './traced.ts'
 import { createTriggers } from './triggers.ts'
-import type { Views } from './views.ts'
+import { viewsOf } from './views.ts'
 import { createWatching, freshness, type Watching } from './watching.ts'
 
 export interface OperatorDeps {
@@ -57,7 +59,11 @@ export interface OperatorDeps {
   readonly tracer: Tracer
   readonly journal: Journal
   readonly engine: PolicyEngine
-  readonly registry: Registry
+  readonly findProvider: FindProvider
+  /** what providers of namespaces are handed */
+  readonly readHanded: ReadHanded
+  /** how many of one namespace are used */
+  readonly namespaceProviders: number
   /** made by the caller, who also serves them; told here what lives */
   readonly statusLists: StatusLists
   /** a document in the operator's own namespace */
@@ -94,21 +100,11 @@ export interface Operator {
 }
 
 export function createOperator(deps: OperatorDeps): Operator {
-  const { client, clock, entropy, log, meter, tracer, engine, statusLists } = deps
+  const { client, clock, entropy, log, meter, tracer, engine, statusLists, findProvider } = deps
   const { namespace } = deps.election
   const watching = createWatching({ client, clock, entropy, log, meter, namespaces: deps.namespaces, ownNamespace: namespace })
-  const views: Views = {
-    tasks: watching.tasks.store,
-    agents: watching.agents.store,
-    serviceAccounts: watching.serviceAccounts.store,
-    namespaces: watching.namespaces.store,
-    pods: watching.pods.store,
-    providers: watching.providers.store,
-    namespacePolicies: watching.namespacePolicies.store,
-    clusterPolicies: watching.clusterPolicies.store,
-  }
+  const views = viewsOf(watching)
   const queue = createQueue({ clock, entropy, log, concurrency: deps.concurrency })
-  const choreQueue = createQueue({ clock, entropy, log, concurrency: 4, groupOf: () => '' })
   const deadlines = createDeadlines<Instant>({ now: clock.now, fire: (key) => queue.add(key, 'end'), log })
   const writes = createWrites(client)
   const departed = createDeparted()
@@ -138,40 +134,46 @@ export function createOperator(deps: OperatorDeps): Operator {
   })
   const changed = (): void => triggers.everything('end')
   const drain = createDrain({ ...deps, watching, departed, leads, changed, namespace, replica: deps.election.identity })
-  const policyKinds: readonly PolicyKind[] = [
-    policyKind('Cluster', watching.clusterPolicies),
-    policyKind('Namespace', watching.namespacePolicies),
-  ]
+  const policyKinds = policyKindsOf(watching)
   const policies = createPolicies({ engine, kinds: policyKinds, writes, leads: () => elector.isLeader(), clock, log })
   const providers = createProviderChecks({
-    store: watching.providers.store,
-    findProvider: deps.registry.find,
+    store: views.providers,
+    most: deps.namespaceProviders,
+    findProvider,
     writes,
-    absorb: (object) => void watching.providers.reflector.absorb(object),
+    absorb: (kind, object) =>
+      void (kind === 'CredentialProvider' ? watching.namespaceProviders : watching.providers).reflector.absorb(object),
     leads: () => elector.isLeader(),
     clock,
     log,
     changed: providerChanged,
-    well: (object) => health.well(object.uid, object.name),
+    well(object) {
+      health.well(object.uid, object.key)
+      return leads() ? ledger.works(object) : undefined
+    },
   })
-  function providerChanged(name: string): void {
-    triggers.provider(name)
-    ledger.provider(name)
+  function providerChanged(key: string): void {
+    triggers.provider(key)
+    ledger.provider(key)
   }
 
-  const chores = createChores({ queue: choreQueue, watching, kinds: policyKinds, policies, providers, fences, engine, triggers })
+  const chores = createChores({ ...deps, watching, kinds: policyKinds, policies, providers, fences, triggers })
 
   const { workloads, resourceOf } = createFollowed({ client, clock, watching, triggers })
   const agentsByAccount = views.agents.index((agent) => [`${agent.namespace}/${agent.serviceAccount}`])
   const doubt = createDoubt({ client, resourceOf })
   const health = createHealth({ check: chores.checkProvider, changed: providerChanged })
+  const notReady = (object: ProviderObject): string | undefined =>
+    providers.notReady(object) ?? (health.stuck(object.uid) ? 'its source does not answer' : undefined)
   const ledger = createLedger({
     health,
+    notReady,
+    readHanded: deps.readHanded,
     leases: watching.leases.store,
     tasks: views.tasks,
     providers: views.providers,
     doubt,
-    findProvider: deps.registry.find,
+    findProvider,
     client,
     writes,
     absorb: (object) => void watching.leases.reflector.absorb(object),
@@ -200,8 +202,8 @@ export function createOperator(deps: OperatorDeps): Operator {
       doubt,
       authorizer: engine,
       policyPending: chores.policyPending,
-      findProvider: deps.registry.find,
-      notReady: (object) => providers.notReady(object) ?? (health.stuck(object.uid) ? 'its source does not answer' : undefined),
+      findProvider,
+      notReady,
       asker: createAsker({
         vouchedSince: fences.vouchedSince,
         isAgent: (namespace, account) => agentsByAccount(`${namespace}/${account}`).size > 0,
@@ -226,7 +228,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       gather,
       writes,
       leads,
-      findProvider: deps.registry.find,
+      findProvider,
       clock,
       meter,
       tracer,
@@ -255,6 +257,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     log,
     done() {
       triggers.everything('resync')
+      chores.checkNamespaceProviders()
       ledger.sweep()
     },
   })
@@ -302,7 +305,7 @@ export function createOperator(deps: OperatorDeps): Operator {
       drain.stop()
       takeover.lost()
       // what waits for a source that does not answer must not keep a successor waiting: it writes nothing any more
-      const outside = Promise.all([choreQueue.shutdown('drop'), ledger.stop()])
+      const outside = Promise.all([chores.stop(), ledger.stop()])
       await queue.shutdown('drop')
       deadlines.stop()
       await elector.stop()
@@ -311,8 +314,4 @@ export function createOperator(deps: OperatorDeps): Operator {
     },
     problems: () => problemsOf(watching, engine),
   }
-}
-
-function policyKind(scope: PolicyKind['scope'], watched: Watching['clusterPolicies']): PolicyKind {
-  return { scope, resource: watched.resource, store: watched.store, absorb: (object) => void watched.reflector.absorb(object) }
 }

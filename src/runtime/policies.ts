@@ -12,6 +12,7 @@ import type { Log } from '../ports/log.ts'
 import { type Fields, list, record } from './objects/fields.ts'
 import type { PolicyObject } from './objects/kinds.ts'
 import { mergePatch } from './objects/merge.ts'
+import type { Watched, Watching } from './watching.ts'
 
 export interface PolicyKind {
   readonly scope: 'Cluster' | 'Namespace'
@@ -113,3 +114,13 @@ export function createPolicies(deps: PoliciesDeps): Policies {
 
 const standing = (held: boolean): string =>
   held ? 'the last valid version stays in force' : 'it never had a valid version, so everything in its scope is denied until it does'
+
+export function policyKindsOf(watching: Pick<Watching, 'clusterPolicies' | 'namespacePolicies'>): readonly PolicyKind[] {
+  const kind = (scope: PolicyKind['scope'], { resource, store, reflector }: Watched<PolicyObject>): PolicyKind => ({
+    scope,
+    resource,
+    store,
+    absorb: (object) => void reflector.absorb(object),
+  })
+  return [kind('Cluster', watching.clusterPolicies), kind('Namespace', watching.namespacePolicies)]
+}

@@ -6,39 +6,47 @@ import type { KubeObject } from '../kube/objects.ts'
 import type { Writes } from '../kube/patch.ts'
 import type { StoreView } from '../kube/store.ts'
 import { type Duration, formatTime, seconds, toSeconds } from '../lib/instant.ts'
+import { fail, type Result } from '../lib/result.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
-import type { Provider } from '../ports/provider.ts'
+import type { Failure, FindProvider, Provider } from '../ports/provider.ts'
 import { audiencesTaken } from '../providers/registry.ts'
 import { list, record, strings, text } from './objects/fields.ts'
 import type { ProviderObject } from './objects/kinds.ts'
 import { mergePatch } from './objects/merge.ts'
 
-export const providersResource = { group: 'taskbound.dev', version: 'v1alpha1', plural: 'clustercredentialproviders' } as const
+const resources = {
+  ClusterCredentialProvider: { group: 'taskbound.dev', version: 'v1alpha1', plural: 'clustercredentialproviders' },
+  CredentialProvider: { group: 'taskbound.dev', version: 'v1alpha1', plural: 'credentialproviders' },
+} as const
 
 export interface ProvidersDeps {
   readonly store: StoreView<ProviderObject>
-  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  /** CredentialProviders of one namespace that are used */
+  readonly most: number
+  readonly findProvider: FindProvider
   readonly writes: Writes
-  readonly absorb: (object: KubeObject) => void
+  readonly absorb: (kind: ProviderObject['kind'], object: KubeObject) => void
   readonly leads: () => boolean
   readonly clock: Clock
   readonly log: Log
   /** its source has answered */
-  readonly well: (object: ProviderObject) => void
+  readonly well: (object: ProviderObject) => Promise<void> | undefined
   /** the readiness of this provider changed: tasks that name it are to be looked at */
-  readonly changed: (name: string) => void
+  readonly changed: (key: string) => void
 }
 
 export interface ProviderChecks {
-  check(name: string): Promise<'done' | 'retry'>
+  check(key: string): Promise<'done' | 'retry'>
   checkAll(): Promise<void>
   /** why it cannot issue, as last checked for this generation; a sentence */
   notReady(provider: ProviderObject): string | undefined
   /** when to check it again although nothing changed: what is outside the cluster says nothing by itself */
-  again(name: string): Duration | undefined
-  /** whether who owns its audiences may have changed, since another provider did */
-  mayDiffer(name: string): boolean
+  again(key: string): Duration | undefined
+  /** how many sources of this namespace are being asked */
+  busy(namespace: string): number
+  /** keys of others that may be ready, or not ready any more, since this one changed: by an audience, or by a place in its namespace */
+  affected(key: string): readonly string[]
 }
 
 interface Readiness {
@@ -49,23 +57,44 @@ interface Readiness {
 
 const whenWell = seconds(30)
 const whenIll = seconds(5)
+/** What a source of a namespace may take to answer all that it is asked, in milliseconds. */
+const patience = 15_000
+/** There may be many of them, and nobody here has to do with their sources. */
+const ofNamespace = { whenWell: seconds(60), whenIll: seconds(15) }
 
 export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
   const { store, clock, log } = deps
   const known = new Map<string, Readiness>()
+  /** namespaces of the objects whose sources are being asked, by UID */
+  const asking = new Map<string, string>()
+  const byNamespace = store.index(({ kind, namespace }) => (kind === 'CredentialProvider' ? [namespace] : []))
 
   async function judge(object: ProviderObject): Promise<Readiness['problem']> {
-    const provider = deps.findProvider(object.type)
+    const provider = deps.findProvider(object.type, object.kind)
     if (provider === undefined)
       return { reason: 'ProviderConfigInvalid', message: `this version knows no provider of type \`${object.type}\`` }
-    const taken = takenFrom(object)
+    const taken = takenFrom(object) ?? crowdedOut(object)
     if (taken !== undefined) return taken
-    const ready = await provider.ready(object.params)
+    const ready = await ask(provider, object)
     return ready.ok ? undefined : ready.failure
   }
 
+  /** A source of a namespace decides how much it is asked and how slowly it answers: nobody waits for long, and it is not asked twice at a time. */
+  async function ask(provider: Provider<unknown>, { kind, uid, namespace, params }: ProviderObject): Promise<Result<undefined, Failure>> {
+    if (kind !== 'CredentialProvider') return provider.ready(params)
+    const slow = fail({ reason: 'ProviderUnreachable', message: `its source takes longer than ${patience / 1000} s to answer` } as const)
+    if (asking.has(uid)) return slow
+    asking.set(uid, namespace)
+    const { promise, resolve } = Promise.withResolvers<typeof slow>()
+    const timer = setTimeout(() => resolve(slow), patience)
+    const answer = provider.ready(params).finally(() => asking.delete(uid))
+    return Promise.race([answer, promise]).finally(() => clearTimeout(timer))
+  }
+
   function takenFrom(object: ProviderObject): Readiness['problem'] {
-    const claims = [...store.values()].map((p) => ({
+    if (object.kind === 'CredentialProvider') return undefined
+    const cluster = [...store.values()].filter(({ kind }) => kind === 'ClusterCredentialProvider')
+    const claims = cluster.map((p) => ({
       name: p.name,
       uid: p.uid,
       createdTime: formatTime(p.createdAt),
@@ -81,22 +110,38 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
     }
   }
 
-  async function check(name: string): Promise<'done' | 'retry'> {
-    const object = store.get(name)
+  /** A namespace has the operator connect to so many servers and no more: those of its oldest objects. */
+  function crowdedOut(object: ProviderObject): Readiness['problem'] {
+    if (object.kind !== 'CredentialProvider') return undefined
+    let older = 0
+    for (const key of byNamespace(object.namespace)) {
+      const other = store.get(key)
+      if (other !== undefined && isOlder(other, object)) older += 1
+    }
+    if (older < deps.most) return undefined
+    const message = `of the CredentialProviders of this namespace the ${deps.most} oldest are used; delete one that is not needed, or have \`--namespace-providers\` raised`
+    return { reason: 'TooManyProviders', message }
+  }
+
+  async function check(key: string): Promise<'done' | 'retry'> {
+    const object = store.get(key)
     if (object === undefined) {
-      known.delete(name)
+      known.delete(key)
       return 'done'
     }
     const problem = await judge(object)
-    if (problem === undefined) deps.well(object)
-    const before = known.get(name)
-    known.set(name, { uid: object.uid, generation: object.generation, problem })
-    if (before?.problem?.message !== problem?.message || before?.generation !== object.generation) deps.changed(name)
-    return deps.leads() ? report(object, problem) : 'done'
+    if (problem === undefined) await deps.well(object)
+    const before = known.get(key)
+    known.set(key, { uid: object.uid, generation: object.generation, problem })
+    if (before?.problem?.message !== problem?.message || before?.generation !== object.generation) deps.changed(key)
+    // a check may take a while: labels and the like may have changed meanwhile; where more has, it is in line to be checked anew
+    const present = store.get(key)
+    const same = present?.uid === object.uid && present.generation === object.generation
+    return same && deps.leads() ? report(present, problem) : 'done'
   }
 
   async function report(object: ProviderObject, problem: Readiness['problem']): Promise<'done' | 'retry'> {
-    const promises = deps.findProvider(object.type)?.promises(object.params)
+    const promises = deps.findProvider(object.type, object.kind)?.promises(object.params)
     const status = problem === undefined ? 'True' : 'False'
     const old = list(object.status['conditions'])
       .map(record)
@@ -116,13 +161,17 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
       revocation: promises === undefined ? undefined : { class: promises.revocation, boundSeconds: toSeconds(promises.bound) },
     })
     if (patch === undefined) return 'done'
-    const written = await deps.writes.patchStatus({ resource: providersResource, name: object.name }, object.resourceVersion, patch)
+    const written = await deps.writes.patchStatus(
+      { resource: resources[object.kind], name: object.name, ...(object.namespace === '' ? {} : { namespace: object.namespace }) },
+      object.resourceVersion,
+      patch,
+    )
     if (written.ok) {
-      deps.absorb(written.value)
+      deps.absorb(object.kind, written.value)
       return 'done'
     }
     if (!isConflict(written.failure) && !isNotFound(written.failure))
-      log.warn('the status of a provider could not be written', { provider: object.name, reason: describeError(written.failure) })
+      log.warn('the status of a provider could not be written', { provider: object.key, reason: describeError(written.failure) })
     return 'retry'
   }
 
@@ -130,25 +179,44 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
     check,
     // what is outside may be slow or down, and must not hold up a takeover: nothing is issued by it until it was checked
     async checkAll() {
-      const outside = (name: string): boolean => deps.findProvider(store.get(name)?.type ?? '')?.outside !== undefined
-      for (const name of store.keys()) if (outside(name)) void check(name)
-      await Promise.all([...store.keys()].filter((name) => !outside(name)).map(check))
+      const cluster = [...store.values()].filter(({ kind }) => kind === 'ClusterCredentialProvider')
+      const outside = ({ type, kind }: ProviderObject): boolean => deps.findProvider(type, kind)?.outside !== undefined
+      for (const { key } of cluster.filter(outside)) void check(key)
+      await Promise.all(cluster.filter((object) => !outside(object)).map(({ key }) => check(key)))
     },
-    again(name) {
-      const type = store.get(name)?.type
-      if (type === undefined || deps.findProvider(type)?.outside === undefined) return undefined
-      return known.get(name)?.problem === undefined ? whenWell : whenIll
+    again(key) {
+      const object = store.get(key)
+      if (object === undefined || deps.findProvider(object.type, object.kind)?.outside === undefined) return undefined
+      const problem = known.get(key)?.problem
+      // it is looked at when a place is free
+      if (problem?.reason === 'TooManyProviders') return undefined
+      const after = object.kind === 'CredentialProvider' ? ofNamespace : { whenWell, whenIll }
+      return problem === undefined ? after.whenWell : after.whenIll
     },
     notReady(provider) {
-      const found = known.get(provider.name)
+      const found = known.get(provider.key)
       if (found === undefined || found.uid !== provider.uid || found.generation !== provider.generation) return 'it was not checked yet'
       return found.problem?.message
     },
-    mayDiffer(name) {
-      const object = store.get(name)
-      const taken = object === undefined ? undefined : takenFrom(object)
-      const before = known.get(name)?.problem
-      return taken?.message !== (before?.reason === 'AudienceTaken' ? before.message : undefined)
+    busy: (namespace) => [...asking.values()].filter((one) => one === namespace).length,
+    affected(key) {
+      const slash = key.indexOf('/')
+      if (slash >= 0) {
+        const waiting = [...byNamespace(key.slice(0, slash))].filter((other) => known.get(other)?.problem?.reason === 'TooManyProviders')
+        // a place is free only where one is gone
+        return store.get(key) === undefined ? waiting : []
+      }
+      const cluster = [...store.values()].filter((other) => other.kind === 'ClusterCredentialProvider' && other.key !== key)
+      return cluster.filter(differs).map((other) => other.key)
     },
   }
+
+  function differs(object: ProviderObject): boolean {
+    const before = known.get(object.key)?.problem
+    return takenFrom(object)?.message !== (before?.reason === 'AudienceTaken' ? before.message : undefined)
+  }
+}
+
+function isOlder(one: ProviderObject, other: ProviderObject): boolean {
+  return one.createdAt !== other.createdAt ? one.createdAt < other.createdAt : one.uid < other.uid
 }

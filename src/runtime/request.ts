@@ -31,8 +31,8 @@ export function toRequest({ action, task, credential, agent, namespace, provider
     },
     namespace: { name: namespace.name, labels: namespace.policyLabels },
     provider: {
-      kind: 'ClusterCredentialProvider',
-      namespace: undefined,
+      kind: provider.kind,
+      namespace: provider.kind === 'CredentialProvider' ? provider.namespace : undefined,
       name: provider.name,
       uid: provider.uid,
       type: provider.type,

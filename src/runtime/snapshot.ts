@@ -1,5 +1,6 @@
 // What the gauges are computed from: the stores of one replica, as they are when somebody scrapes.
 
+import { providerKey } from '../core/names.ts'
 import type { CredentialRecord, Task } from '../core/observed.ts'
 import { phase } from '../core/record.ts'
 import type { StoreView } from '../kube/store.ts'
@@ -45,6 +46,9 @@ export function createSnapshot(operator: () => Operator | undefined): Snapshot {
       for (const object of watching?.clusterPolicies.store.values() ?? []) yield policyRow('Cluster', object)
       for (const object of watching?.namespacePolicies.store.values() ?? []) yield policyRow('Namespace', object)
     },
+    *providers() {
+      for (const { name, ready } of operator()?.watching.providers.store.values() ?? []) yield { name, ready: ready?.status === 'True' }
+    },
     policyChangedAt: () => operator()?.measured.policyChangedAt(),
   }
 }
@@ -60,7 +64,8 @@ export function countTasks(tasks: Pick<StoreView<Task>, 'subscribe'>): Census {
 function taskRow({ namespace, name, record, report, deletedAt }: Task): TaskRow {
   const state = record.completedAt !== undefined ? 'Revoking' : phase(record) === 'delivered' ? 'Live' : 'Pending'
   const credentials: CredentialRow[] = []
-  for (const one of record.credentials) if (one.revokedAt === undefined) credentials.push(credentialRow(one, state, record.completedAt))
+  for (const one of record.credentials)
+    if (one.revokedAt === undefined) credentials.push(credentialRow(namespace, one, state, record.completedAt))
   let [ready, issued]: (Task['report']['conditions'][number] | undefined)[] = []
   for (const condition of report.conditions) {
     if (condition.type === 'Ready') ready = condition
@@ -76,10 +81,10 @@ function taskRow({ namespace, name, record, report, deletedAt }: Task): TaskRow 
   }
 }
 
-function credentialRow(credential: CredentialRecord, state: string, endedAt: Instant | undefined): CredentialRow {
+function credentialRow(namespace: string, credential: CredentialRecord, state: string, endedAt: Instant | undefined): CredentialRow {
   const { name, provider, expiresAt, revocation, handle } = credential
   const overdueAt = endedAt === undefined || revocation.class === 'ExpireOnly' ? undefined : plus(endedAt, overdueAfter)
-  return { name, provider: provider.name, expiresAt, lasting: handle !== undefined, state, overdueAt }
+  return { name, provider: providerKey(provider, namespace), expiresAt, lasting: handle !== undefined, state, overdueAt }
 }
 
 function policyRow(scope: PolicyRow['scope'], { status, inForce }: PolicyObject): PolicyRow {

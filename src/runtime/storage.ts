@@ -116,6 +116,8 @@ export function createSecretReader(client: Pick<KubeClient, 'request'>, namespac
 export interface Document {
   read(): Promise<Result<{ readonly value: unknown; readonly version: string | undefined }, string>>
   write(value: unknown, version: string | undefined): Promise<Result<undefined, 'conflict' | { readonly message: string }>>
+  /** Removes it, if it is still of that version. */
+  remove(version: string): Promise<Result<undefined, 'conflict' | { readonly message: string }>>
 }
 
 export function createDocument(client: Pick<KubeClient, 'request'>, namespace: string, name: string): Document {
@@ -149,6 +151,11 @@ export function createDocument(client: Pick<KubeClient, 'request'>, namespace: s
           ? await client.request({ method: 'POST', path: pathOf(configMaps, { namespace }), body })
           : await client.request({ method: 'PUT', path: pathOf(configMaps, { namespace, name }), body })
       return written.ok ? ok(undefined) : fail(refusal(written.failure))
+    },
+    async remove(version) {
+      const body = { preconditions: { resourceVersion: version } }
+      const removed = await client.request({ method: 'DELETE', path: pathOf(configMaps, { namespace, name }), body })
+      return removed.ok || isNotFound(removed.failure) ? ok(undefined) : fail(refusal(removed.failure))
     },
   }
 }

@@ -1,5 +1,6 @@
 // Tells what a pass changed: audit lines, Kubernetes events, counters. On changes only, and never an event for what went well.
 
+import { providerKey, splitKey } from '../core/names.ts'
 import type { Observed } from '../core/observed.ts'
 import type { Note, Settled } from '../core/settle.ts'
 import { formatTime, milliseconds } from '../lib/instant.ts'
@@ -35,7 +36,7 @@ export function createTell({ journal, meter, clock }: TellDeps): Tell {
           kind: note.tag === 'issued' ? 'issue' : 'renewal',
           subject,
           credential: name,
-          provider: provider.name,
+          provider: providerKey(provider, splitKey(subject.task).namespace),
           reason: note.tag === 'issued' ? 'Issued' : 'Renewed',
           message: '',
           attempt,
@@ -50,12 +51,12 @@ export function createTell({ journal, meter, clock }: TellDeps): Tell {
         const { name, provider, attempt, expiresAt, revocation } = note.credential
         const ended = settled.record.completedAt
         if (ended !== undefined && revocation.class !== 'ExpireOnly')
-          meter.revoked(provider.name, milliseconds(Math.max(0, clock.now() - ended)))
+          meter.revoked(providerKey(provider, splitKey(subject.task).namespace), milliseconds(Math.max(0, clock.now() - ended)))
         journal.audit({
           kind: 'revocation',
           subject,
           credential: name,
-          provider: provider.name,
+          provider: providerKey(provider, splitKey(subject.task).namespace),
           reason: revocation.class === 'ExpireOnly' ? 'ExpiresAt' : 'AllRevoked',
           message: revocation.class === 'ExpireOnly' ? `its source cannot revoke it; it dies at ${formatTime(expiresAt)}` : '',
           attempt,

@@ -1,5 +1,6 @@
 // Which tasks to look at when something changes. Watches are hints: everything here may be missed without harm but delay.
 
+import { providerKey } from '../core/names.ts'
 import type { Task } from '../core/observed.ts'
 import type { Queue } from '../kube/queue.ts'
 import type { Change, StoreView } from '../kube/store.ts'
@@ -22,7 +23,7 @@ export interface Triggers {
   /** Looks at the tasks whose workload of this kind changes. */
   follow(kind: string, store: StoreView<Workload>): void
   /** a provider's readiness, or its object, changed */
-  provider(name: string): void
+  provider(key: string): void
   /** policies of the cluster (`undefined`) or of one namespace changed */
   policies(namespace: string | undefined): void
   /** tasks that name this kind as their workload */
@@ -34,7 +35,7 @@ export function createTriggers({ views, queue, departed, leads, isOwnWrite }: Tr
   const { tasks } = views
   const byAgent = tasks.index((task) => [`${task.namespace}/${task.spec.agent}`])
   const byNamespace = tasks.index((task) => [task.namespace])
-  const byProvider = tasks.index((task) => task.spec.credentials.map((c) => c.provider.name))
+  const byProvider = tasks.index((task) => task.spec.credentials.map((c) => providerKey(c.provider, task.namespace)))
   const byWorkload = tasks.index((task) =>
     task.spec.workload === undefined
       ? []
@@ -70,7 +71,7 @@ export function createTriggers({ views, queue, departed, leads, isOwnWrite }: Tr
         add(byWorkload(`${kind} ${change.key}`), ends ? 'end' : 'new')
       })
     },
-    provider: (name) => add(byProvider(name), 'resync'),
+    provider: (key) => add(byProvider(key), 'resync'),
     policies: (namespace) => add(namespace === undefined ? tasks.keys() : byNamespace(namespace), 'resync'),
     kind: (_apiVersion, kind) => add(byWorkload(kind), 'new'),
     everything(priority) {

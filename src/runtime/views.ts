@@ -2,7 +2,9 @@
 
 import type { Presence, Task, WorkloadFacts, WorkloadRef } from '../core/observed.ts'
 import type { StoreView } from '../kube/store.ts'
+import { createUnion } from '../kube/union.ts'
 import type { Agent, Known, Namespace, Pod, PolicyObject, ProviderObject } from './objects/kinds.ts'
+import type { Watching } from './watching.ts'
 
 export interface Views {
   readonly tasks: StoreView<Task>
@@ -10,6 +12,7 @@ export interface Views {
   readonly serviceAccounts: StoreView<Known>
   readonly namespaces: StoreView<Namespace>
   readonly pods: StoreView<Pod>
+  /** of the cluster and of all namespaces, by `key` */
   readonly providers: StoreView<ProviderObject>
   readonly namespacePolicies: StoreView<PolicyObject>
   readonly clusterPolicies: StoreView<PolicyObject>
@@ -28,3 +31,14 @@ export interface Doubt {
   serviceAccount(namespace: string, name: string): Promise<Presence>
   workload(namespace: string, ref: WorkloadRef): Promise<Presence>
 }
+
+export const viewsOf = (watching: Watching): Views => ({
+  tasks: watching.tasks.store,
+  agents: watching.agents.store,
+  serviceAccounts: watching.serviceAccounts.store,
+  namespaces: watching.namespaces.store,
+  pods: watching.pods.store,
+  providers: createUnion(watching.providers.store, watching.namespaceProviders.store),
+  namespacePolicies: watching.namespacePolicies.store,
+  clusterPolicies: watching.clusterPolicies.store,
+})

@@ -26,6 +26,7 @@ import {
   readJob,
   readKnown,
   readNamespace,
+  readNamespaceProvider,
   readOther,
   readPod,
   readPolicy,
@@ -61,6 +62,8 @@ export interface Watching {
   readonly pods: Watched<Pod>
   readonly jobs: Watched<Workload>
   readonly providers: Watched<ProviderObject>
+  /** those of namespaces */
+  readonly namespaceProviders: Watched<ProviderObject>
   readonly namespacePolicies: Watched<PolicyObject>
   readonly clusterPolicies: Watched<PolicyObject>
   readonly leases: Watched<Lease>
@@ -148,6 +151,7 @@ export function createWatching(deps: WatchingDeps): Watching {
     pods: watch(core('pods'), readPod, { labelSelector: 'taskbound.dev/task' }),
     jobs: watch({ group: 'batch', version: 'v1', plural: 'jobs' }, readJob),
     providers: watch(own('clustercredentialproviders'), readProvider, { clusterScoped: true }),
+    namespaceProviders: watch(own('credentialproviders'), readNamespaceProvider),
     namespacePolicies: watch(own('agentpolicies'), readPolicy),
     clusterPolicies: watch(own('clusteragentpolicies'), readPolicy, { clusterScoped: true }),
     leases: watch(leasesResource, readLease, { namespaces: [deps.ownNamespace] }),

@@ -50,6 +50,11 @@ export function createGauges(
     'provider',
     'state',
   )
+  const ready = gauge(
+    'taskbound_provider_ready',
+    '1 while the provider can issue, 0 while its Ready condition says why it cannot.',
+    'provider',
+  )
   const depth = gauge('taskbound_workqueue_depth', 'Tasks that wait for a pass, by priority.', 'priority')
   const oldest = gauge('taskbound_workqueue_oldest_seconds', 'How long the oldest waiting task has waited; 0 when none waits.')
   const progress = gauge(
@@ -87,12 +92,19 @@ export function createGauges(
       holdUps.count(lease.namespace, name)
     }
   }
+  const lookAtProviders = (): void => {
+    ready.reset()
+    let seen = 0
+    // beyond the cap those that are not ready are told by their objects alone
+    for (const row of snapshot.providers()) if (++seen <= caps.providers) ready.set({ provider: row.name }, row.ready ? 1 : 0)
+  }
   const ago = (then: Duration): Duration => milliseconds(clock.monotonic() - then)
 
   return () => {
     leader.set(snapshot.leader() ? 1 : 0)
     sums()
     countLeases()
+    lookAtProviders()
     holdUps.refresh()
     const queue = snapshot.queue()
     depth.reset()

@@ -63,6 +63,12 @@ export interface PolicyRow {
   readonly state: 'New' | 'Valid' | 'Outdated' | 'Broken'
 }
 
+/** A provider object, as its `Ready` condition has it. */
+export interface ProviderRow {
+  readonly name: string
+  readonly ready: boolean
+}
+
 /** Why nothing is issued at all. */
 export const holds = ['FencesMissing', 'StaleView', 'Draining'] as const
 export type Hold = (typeof holds)[number]
@@ -82,6 +88,7 @@ export interface Snapshot {
   /** the most open rows of one namespace at one provider */
   readonly ledgerLimit: number
   policies(): Iterable<PolicyRow>
+  providers(): Iterable<ProviderRow>
   /** when a policy came into force, changed or went, or when this replica started */
   policyChangedAt(): Instant | undefined
 }

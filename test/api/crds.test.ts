@@ -80,5 +80,5 @@ test('every CRD is smaller than 200 KB, as text and with room for what is added 
 
 test('kinds for users are in the category `taskbound`, the ledger is not', () => {
   const inCategory = crds.filter((crd) => crd.categories.includes('taskbound')).map((crd) => crd.kind)
-  expect(inCategory).toEqual(['AgentPolicy', 'Agent', 'AgentTask', 'ClusterAgentPolicy', 'ClusterCredentialProvider'])
+  expect(inCategory).toEqual(['AgentPolicy', 'Agent', 'AgentTask', 'ClusterAgentPolicy', 'ClusterCredentialProvider', 'CredentialProvider'])
 })

@@ -1,6 +1,6 @@
 // `make bench-database`: a real PostgreSQL beside the real API server. At 5 tasks a second: from the create's answer to the Secret, and from
 // the answer to `spec.end` until PostgreSQL lets nobody in as the role and has cut the session that stood open. Then a ledger of many rows:
-// what a start, the memory and a sweep cost. `--count N`, `--rows N`, `--write` to keep the table in docs/reference/benchmark-postgresql.md.
+// what a start, the memory and a sweep cost. `--count N`, `--rows N,M`, `--write` to keep the table in docs/reference/benchmark-postgresql.md.
 
 import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
@@ -24,7 +24,7 @@ const rate = 5
 const options = parseArgs({
   options: {
     count: { type: 'string', default: '150' },
-    rows: { type: 'string', default: '10000' },
+    rows: { type: 'string', default: '10000,50000' },
     write: { type: 'boolean', default: false },
   },
 }).values
@@ -132,11 +132,12 @@ async function start(
 }
 
 /** Closed rows of yesterday's tasks, as the operator itself writes them. */
-async function fill(driver: Driver, clusterUid: string, provider: string, rows: number): Promise<void> {
+async function fill(driver: Driver, clusterUid: string, provider: string, from: number, to: number): Promise<void> {
   const prefix = handlePrefix(clusterUid, 'taskbound-system')
   const as = 'system:serviceaccount:taskbound-system:taskbound'
   const at = new Date(Math.floor(Date.now() / 1000) * 1000).toISOString().replace('.000Z', 'Z')
-  await drive(rows, { inFlight: 32 }, async (i) => {
+  await drive(to - from, { inFlight: 32 }, async (nth) => {
+    const i = from + nth
     const handle = handleOf(prefix, asUid(`bench-${i}`), 'db', 1)
     const made = await driver.call(
       'POST',
@@ -184,9 +185,15 @@ async function main(): Promise<void> {
     const empty = await start(cluster.kubeconfig)
     await empty.operator.stop()
     const { metadata } = await driver.call('GET', '/api/v1/namespaces/kube-system')
-    await fill(driver, metadata.uid, database.name, Number(options.rows))
-    const full = await start(cluster.kubeconfig)
-    await full.operator.stop()
+    const full: string[] = []
+    let filled = 0
+    for (const rows of options.rows.split(',').map(Number)) {
+      await fill(driver, metadata.uid, database.name, filled, rows)
+      filled = rows
+      const { operator, active, cpu, rssMb } = await start(cluster.kubeconfig)
+      await operator.stop()
+      full.push(`| ${rows} rows more | ${active.toFixed(0)} | ${cpu.toFixed(2)} | ${rssMb.toFixed(0)} |`)
+    }
     const lines = [
       '| what | p50 / p99 / max, ms |',
       '| --- | --- |',
@@ -199,7 +206,7 @@ async function main(): Promise<void> {
       '| a start with | until it leads, ms | CPU of the first seconds, s | memory, MB |',
       '| --- | --- | --- | --- |',
       `| ${options.count} rows | ${empty.active.toFixed(0)} | ${empty.cpu.toFixed(2)} | ${empty.rssMb.toFixed(0)} |`,
-      `| ${options.rows} rows more | ${full.active.toFixed(0)} | ${full.cpu.toFixed(2)} | ${full.rssMb.toFixed(0)} |`,
+      ...full,
     ]
     console.log(lines.join('\n'))
     if (options.write) {

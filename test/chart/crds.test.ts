@@ -24,7 +24,7 @@ const byKey = (objects: readonly Manifest[]) =>
 
 test('in its default place a release has them as they are written', () => {
   const written = read((text) => text)
-  expect(written.length).toBe(26)
+  expect(written.length).toBe(27)
   expect(byKey(inRelease({}))).toEqual(byKey(written))
 })
 

@@ -19,6 +19,7 @@ export const everything: Case = {
       issuerUrl: 'https://issuer.example.com/tb',
       maxActiveDeadlineSeconds: 31_536_000,
       ledgerLimit: 100_000,
+      namespaceProviderAddresses: '10.20.0.0/16',
       auditFile: '/audit/audit.log',
       sealKeyFile: '/keys/seal',
       otlpEndpoint: 'http://collector.monitoring:4318',

@@ -78,6 +78,7 @@ test('what is set arrives, large numbers and namespaces included', () => {
     issuer: { url: 'https://issuer.example.com/tb', trustDomain: 'issuer.example.com', advertiseAddress: '10.0.0.7' },
     maxActiveDeadline: 31_536_000_000,
     ledgerLimit: 100_000,
+    namespaceProviders: { most: 20, addresses: ['10.20.0.0/16'] },
     auditFile: '/audit/audit.log',
     sealKeyFile: '/keys/seal',
     logLevel: 'debug',

@@ -47,6 +47,7 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
     name: order.credential,
     audience: order.audience,
     scopes: order.scopes,
+    github: order.github,
     ttl: milliseconds(order.expiresAt - order.issuedAt),
     ...change,
   })

@@ -17,15 +17,16 @@ function keysOf(value: unknown): unknown {
 
 /**
  * Throws where a URL or a header is none.
- * @param base the provider's own URL, below which it is
+ * @param bases the URLs that the provider names: it is below one of them
  */
-export function shapeOfCall({ method, url, headers = {}, body }: HttpCall, base: string): string {
-  const { protocol, username, password, pathname, search, hash } = new URL(url)
+export function shapeOfCall({ method, url, headers = {}, body }: HttpCall, bases: readonly string[]): string {
+  const { protocol, username, password, origin, pathname, search, hash } = new URL(url)
   for (const [name, value] of Object.entries(headers))
     if (!/^[\x20-\x7e]*$/.test(value)) throw new Error(`a header ${name} of odd characters`)
-  const own = new URL(base)
-  if (new URL(url).origin !== own.origin) throw new Error('it goes elsewhere')
-  const depth = pathname.split('/').length - own.pathname.replace(/\/+$/, '').split('/').length
-  const json = body === undefined ? undefined : keysOf(JSON.parse(body))
-  return JSON.stringify([method, protocol, username, password, depth, search, hash, Object.keys(headers), json])
+  const [base] = bases.filter((one) => url.startsWith(one)).sort((a, b) => b.length - a.length)
+  if (base === undefined || new URL(base).origin !== origin) throw new Error('it goes elsewhere')
+  const depth = pathname.replace(/\/+$/, '').split('/').length - new URL(base).pathname.replace(/\/+$/, '').split('/').length
+  const isForm = String(headers['content-type']).startsWith('application/x-www-form-urlencoded')
+  const said = body === undefined ? undefined : isForm ? [...new URLSearchParams(body).keys()] : keysOf(JSON.parse(body))
+  return JSON.stringify([method, protocol, username, password, depth, search, hash, Object.keys(headers), said])
 }

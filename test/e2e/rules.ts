@@ -27,6 +27,17 @@ const postgres = { host: 'db.example', databases: ['app'], groups: ['app_read'],
 const aws = { roleArn: 'arn:aws:iam::123456789012:role/a', region: 'eu-central-1', sessions: [{ name: 'read', policy: '{}' }] }
 const withAws = (change: Fields = {}): Attempt => ({ spec: { type: 'aws', jwt: undefined, aws: { ...aws, ...change } } })
 const existing = { secretRef: { name: 'legacy' }, keys: ['api-key'] }
+const ownGithubApp = {
+  account: 'corp',
+  clientId: 'Iv1',
+  installationId: 1,
+  privateKeySecretRef: { name: 'key' },
+  repositories: ['ledger'],
+  permissions: { contents: 'read' },
+}
+const oauth = { issuer: 'https://sso.example', clientId: 'taskbound', scopes: ['read'], maxTTLSeconds: 300 }
+const withOauth = (change: Fields = {}): Attempt => ({ spec: { type: 'oauth', jwt: undefined, oauth: { ...oauth, ...change } } })
+const endpoints = { tokenEndpoint: 'https://sso.example/t', revocationEndpoint: 'https://sso.example/r' }
 const vaultPath = { path: 'database/creds/a', kind: 'Lease' }
 const vault = {
   address: 'https://vault.example',
@@ -55,6 +66,7 @@ export const base: Readonly<
   AgentTask: { plural: 'agenttasks', spec: { agentRef: { name: 'clerk' }, action: 'test.act', credentials: [credential] } },
   Agent: { plural: 'agents', spec: { serviceAccountName: 'clerk', owner: 'a@corp.example' } },
   ClusterCredentialProvider: { plural: 'clustercredentialproviders', cluster: true, spec: { type: 'jwt', jwt } },
+  CredentialProvider: { plural: 'credentialproviders', spec: { type: 'postgres', postgres } },
   CredentialLease: { plural: 'credentialleases', as: operator, name: 'tbx', spec: leaseSpec },
 }
 export const withCredential = (change: Fields): Attempt => ({ spec: { credentials: [{ ...credential, ...change }] } })
@@ -98,12 +110,6 @@ export const rows: readonly Row[] = [
     rule: '`ttlSeconds` must be greater than or equal to 300',
     pass: withCredential({ ttlSeconds: 300 }),
     fail: withCredential({ ttlSeconds: 299 }),
-  },
-  {
-    kind: 'AgentTask',
-    rule: "`kind` must be 'ClusterCredentialProvider'",
-    pass: withCredential({ providerRef: { kind: 'ClusterCredentialProvider', name: 'x' } }),
-    fail: withCredential({ providerRef: { kind: 'CredentialProvider', name: 'x' } }),
   },
   {
     kind: 'AgentTask',
@@ -155,6 +161,48 @@ export const rows: readonly Row[] = [
     fail: { spec: { type: 'postgres', jwt: undefined, postgres }, change: { postgres: { port: 5433 } } },
   },
   {
+    kind: 'CredentialProvider',
+    rule: "`postgres` must be specified when `type` is 'postgres'",
+    pass: {},
+    fail: { spec: { postgres: undefined } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: "`githubApp` must be specified when `type` is 'githubApp'",
+    pass: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp } },
+    fail: { spec: { type: 'githubApp', postgres: undefined } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: 'only the block that is called like `type`',
+    pass: {},
+    fail: { spec: { githubApp: ownGithubApp } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: '`type` may not be changed',
+    pass: { change: { sensitivity: 'Public' } },
+    fail: { change: { type: 'githubApp', postgres: null, githubApp: ownGithubApp } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: 'specify one of `clientId` and `appId`',
+    pass: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp } },
+    fail: { spec: { type: 'githubApp', postgres: undefined, githubApp: { ...ownGithubApp, appId: 1 } } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: '`apiUrl`, `account` and `installationId` may not be changed',
+    pass: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp }, change: { githubApp: { repositories: ['other'] } } },
+    fail: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp }, change: { githubApp: { account: 'other' } } },
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: '`host` and `port` may not be changed',
+    pass: { change: { postgres: { groups: ['app_write'] } } },
+    fail: { change: { postgres: { host: 'elsewhere.example' } } },
+  },
+  {
     kind: 'ClusterCredentialProvider',
     rule: "`serviceAccountToken` must be specified when `type` is 'serviceAccountToken'",
     pass: { spec: { type: 'serviceAccountToken', jwt: undefined, serviceAccountToken } },
@@ -177,6 +225,36 @@ export const rows: readonly Row[] = [
     rule: "`static` must be specified when `type` is 'static'",
     pass: { spec: { type: 'static', jwt: undefined, static: existing } },
     fail: { spec: { type: 'static', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`oauth` must be specified when `type` is 'oauth'",
+    pass: withOauth(),
+    fail: { spec: { type: 'oauth', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`issuer` and `clientId` may not be changed',
+    pass: { ...withOauth(), change: { oauth: { scopes: ['write'] } } },
+    fail: { ...withOauth(), change: { oauth: { clientId: 'other' } } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`revocationEndpoint` and `introspectionEndpoint` may only be specified with `tokenEndpoint`',
+    pass: withOauth({ ...endpoints, introspectionEndpoint: 'https://sso.example/i' }),
+    fail: withOauth({ introspectionEndpoint: 'https://sso.example/i' }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`revocationEndpoint` and `introspectionEndpoint` must be specified with `tokenEndpoint` unless',
+    pass: withOauth({ ...endpoints, revocation: 'ExpireOnly' }),
+    fail: withOauth(endpoints),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`audiences` and `resources` may not hold the same entry',
+    pass: withOauth({ audiences: ['https://a.example'], resources: ['https://b.example'] }),
+    fail: withOauth({ audiences: ['https://a.example'], resources: ['https://b.example', 'https://a.example'] }),
   },
   {
     kind: 'ClusterCredentialProvider',

@@ -28,6 +28,7 @@ async function sample(): Promise<{ readonly first: string; readonly second: stri
     held: () => [],
     ledgerLimit: 1000,
     policies: () => [],
+    providers: () => [{ name: 'p', ready: true }],
     policyChangedAt: () => now,
   }
   const metrics = createMetrics({

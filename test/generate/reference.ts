@@ -5,7 +5,15 @@ import { helpText } from '../../src/config/settings.ts'
 import { schemaText } from '../../src/policy/schema.ts'
 import { type Crd, type Schema, walk } from './crds.ts'
 
-const order = ['AgentTask', 'Agent', 'ClusterCredentialProvider', 'ClusterAgentPolicy', 'AgentPolicy', 'CredentialLease']
+const order = [
+  'AgentTask',
+  'Agent',
+  'ClusterCredentialProvider',
+  'CredentialProvider',
+  'ClusterAgentPolicy',
+  'AgentPolicy',
+  'CredentialLease',
+]
 
 /** Text for a table cell: one line, and no tag or end of cell by accident. Backticks stay, and between them only the bar is escaped. */
 const prose = (text: string): string =>

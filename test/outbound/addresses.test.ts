@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { createGuard, isNetwork } from '../../src/outbound/addresses.ts'
+import { createGuard, createNamespaceGuard, isNetwork } from '../../src/outbound/addresses.ts'
 
 const guard = createGuard(['10.96.0.0/12', 'fd00:96::/108', '10.0.0.1'], [])
 
@@ -62,6 +62,30 @@ describe('an address', () => {
     const own = createGuard(['10.96.0.0/12'], ['127.0.0.1', '10.96.7.0/24', '::1/128'])
     for (const address of ['127.0.0.1', '::ffff:127.0.0.1', '64:ff9b::7f00:1', '10.96.7.9', '::1']) expect(own(address)).toBeUndefined()
     for (const address of ['127.0.0.2', '10.96.8.1', '169.254.169.254', '::']) expect(own(address)).toEqual(expect.any(String))
+  })
+})
+
+describe('for providers of namespaces', () => {
+  const local = createNamespaceGuard(['203.0.114.0/24'], ['10.20.0.0/16', '127.0.0.1'])
+
+  test.each([
+    '10.1.2.3',
+    '::ffff:10.1.2.3',
+    '64:ff9b::a01:203',
+    '172.16.0.1',
+    '192.168.1.1',
+    '100.64.0.1',
+    'fd12:3456::1',
+    '169.254.169.254',
+    '127.0.0.2',
+    '203.0.114.9',
+    'localhost',
+  ])('%s is refused', (address) => {
+    expect(local(address)).toEqual(expect.any(String))
+  })
+
+  test.each(['93.184.216.34', '2606:4700::1111', '10.20.9.9', '::ffff:10.20.9.9', '127.0.0.1'])('%s is let through', (address) => {
+    expect(local(address)).toBeUndefined()
   })
 })
 

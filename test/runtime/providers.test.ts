@@ -11,13 +11,25 @@ import { createProviderChecks } from '../../src/runtime/providers.ts'
 
 const born = at(1_800_000_000_000)
 const object = (name: string, type: string, age: number, params: object): ProviderObject =>
-  ({ name, namespace: '', uid: asUid(name), type, params, createdAt: plus(born, seconds(-age)), generation: 1, status: {} }) as never
+  ({
+    name,
+    key: name,
+    kind: 'ClusterCredentialProvider',
+    namespace: '',
+    uid: asUid(name),
+    type,
+    params,
+    createdAt: plus(born, seconds(-age)),
+    generation: 1,
+    status: {},
+  }) as never
 
 async function judged(...objects: readonly ProviderObject[]): Promise<readonly (string | undefined)[]> {
   const store = createStore<ProviderObject>()
   for (const [i, value] of objects.entries()) store.observe('', { key: value.name, uid: value.uid, resourceVersion: String(i + 2), value })
   const checks = createProviderChecks({
     store,
+    most: 20,
     findProvider: () => ({ ready: async () => ok(undefined) }) as unknown as Provider<unknown>,
     writes: {} as never,
     absorb: () => undefined,

@@ -20,7 +20,8 @@ function make(tasks: readonly Task[], more: object = {}) {
       },
     },
   })
-  const watching = { tasks: store(tasks), clusterPolicies: store([]), namespacePolicies: store([]), all: () => [], ...more }
+  const none = { providers: store([]), clusterPolicies: store([]), namespacePolicies: store([]) }
+  const watching = { tasks: store(tasks), ...none, all: () => [], ...more }
   const operator = {
     watching,
     ledger: { rows: () => [] },
@@ -91,6 +92,16 @@ describe('a task is shown', () => {
     const record = { ...delivered, completedAt: minus(now, seconds(10)), credentials }
     expect(rows(makeTask({ record }))[0]?.credentials[0]).toMatchObject({ state: 'Revoking', overdueAt })
   })
+})
+
+test('a provider is ready where its condition says so, and not before it was looked at', () => {
+  const values = [
+    { name: 'a', ready: { status: 'True' } },
+    { name: 'b', ready: { status: 'False' } },
+    { name: 'c', ready: undefined },
+  ]
+  const snapshot = make([], { providers: { store: { values: () => values.values() } } })
+  expect([...snapshot.providers()].map(({ name, ready }) => `${name} ${ready}`)).toEqual(['a true', 'b false', 'c false'])
 })
 
 test('a policy object is valid, outdated, broken, or not looked at yet', () => {

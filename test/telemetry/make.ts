@@ -31,6 +31,7 @@ export const emptySnapshot: Snapshot = {
   held: () => [],
   ledgerLimit: 1000,
   policies: () => [],
+  providers: () => [{ name: 'corp', ready: true }],
   policyChangedAt: () => at(start),
 }
 

@@ -186,6 +186,17 @@ describe('what holds tasks up', () => {
     ])
   })
 
+  test('a provider is ready or not, and beyond a cap none has a series', async () => {
+    const providers = () => [...Array(60).keys()].map((i) => ({ name: `p${i}`, ready: i !== 1 }))
+    const found = await rows({ providers }, /^taskbound_provider_ready/)
+    expect(found).toHaveLength(50)
+    expect(found.slice(0, 3)).toEqual([
+      'taskbound_provider_ready{provider="p0"} 1',
+      'taskbound_provider_ready{provider="p1"} 0',
+      'taskbound_provider_ready{provider="p2"} 1',
+    ])
+  })
+
   test('policies are counted by state, also where there are none, and the last change has a time', async () => {
     const policies = (): PolicyRow[] => [
       { scope: 'Cluster', state: 'Valid' },

@@ -19,8 +19,13 @@ export function tokenOf(answer: Json): Material | undefined {
   return typeof token === 'string' && /^[\x21-\x7E]{16,8192}$/.test(token) ? new Material(token) : undefined
 }
 
-export const expiryOf = (answer: Json): Instant | undefined =>
-  typeof answer['expires_at'] === 'string' ? parseTime(answer['expires_at']) : undefined
+const isTime = (value: unknown): value is string =>
+  typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.test(value)
+
+export function expiryOf(answer: Json): Instant | undefined {
+  const time = answer['expires_at']
+  return isTime(time) ? parseTime(time) : undefined
+}
 
 /**
  * Whether a token is for what was asked for, and for nothing more. `metadata: read` comes with every token.

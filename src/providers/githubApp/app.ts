@@ -6,12 +6,14 @@ import { SignJWT } from 'jose'
 import { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { annotated, type GithubAppParams } from './params.ts'
+import type { ReadHanded } from '../../ports/handed.ts'
+import { annotated, type GithubAppParams, handed, keyName } from './params.ts'
 
-/** One value of a Secret in the operator's namespace; a failure is a sentence. */
+/** One value of a Secret; a failure is a sentence. */
 export type ReadKey = (
   secret: string,
   key: string,
+  params: GithubAppParams,
 ) => Promise<
   Result<
     {
@@ -31,7 +33,6 @@ export interface AppDeps {
 /** A failure is a sentence. */
 export type AppLogin = (params: GithubAppParams) => Promise<Result<Material, string>>
 
-export const keyName = 'private-key.pem'
 /** Seconds: GitHub's own clock may be behind, and takes none that lives for more than ten minutes. */
 const [early, lived] = [60, 540]
 
@@ -49,7 +50,7 @@ export const createAppLogin =
   ({ readKey, clock }: AppDeps): AppLogin =>
   async (params) => {
     const { name } = params.privateKeySecretRef
-    const found = await readKey(name, keyName)
+    const found = await readKey(name, keyName, params)
     if (!found.ok) return found
     if (found.value.origin !== annotated(params))
       return fail(
@@ -67,3 +68,13 @@ export const createAppLogin =
       .sign(key)
     return ok(new Material(token))
   }
+
+/** Keys of namespaces: each from the Secret that its namespace handed over, which was read with who may be asked in the App's name. */
+export function createHandedKeys(read: ReadHanded): ReadKey {
+  return async (_secret, key, params) => {
+    if (params.home === undefined) return fail('the provider is of no namespace')
+    const wanted = handed(params)
+    const found = await read(params.home, wanted)
+    return found.ok ? ok({ value: found.value[key] ?? new Material(''), origin: wanted.origins[0] }) : found
+  }
+}

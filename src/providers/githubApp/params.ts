@@ -6,10 +6,18 @@ import type { GithubAsk } from '../../core/observed.ts'
 import { type Duration, seconds } from '../../lib/instant.ts'
 import { judgeNetworks } from '../../outbound/addresses.ts'
 import { judgeCaBundle } from '../../outbound/certificates.ts'
+import type { Handed, Home } from '../../ports/handed.ts'
 import { judgeMaxTtl, judgeTtl, minTtl } from '../../ports/lives.ts'
 import type { CredentialRequest, Failure, Promises } from '../../ports/provider.ts'
 
-export type GithubAppParams = GithubAppProviderSpec & { readonly allowedAddresses?: readonly string[] }
+export type GithubAppParams = GithubAppProviderSpec & {
+  readonly allowedAddresses?: readonly string[]
+  /** where the provider is of a namespace */
+  readonly home?: Home
+}
+
+/** The key of the Secret that holds the App's private key. */
+export const keyName = 'private-key.pem'
 
 /** What GitHub gives every installation token. */
 export const life: Duration = seconds(3600)
@@ -45,6 +53,12 @@ export function annotated(params: GithubAppParams): string {
   const { hostname, port } = new URL(params.apiUrl)
   return `${hostname}:${port || 443}`
 }
+
+export const handed = (params: GithubAppParams): Handed => ({
+  secret: params.privateKeySecretRef.name,
+  keys: [keyName],
+  origins: [annotated(params)],
+})
 
 /** Where git finds the repositories: the API has a host of its own, or a path on that of an Enterprise Server. */
 export function gitHost(params: GithubAppParams): string {

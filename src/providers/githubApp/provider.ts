@@ -2,15 +2,15 @@
 // ended only by who has it, so it is kept, sealed, before it is delivered; that it is dead is believed when GitHub refuses it.
 
 import { isHandleOf } from '../../core/lease.ts'
-import { at, earliest, formatTime, plus, seconds } from '../../lib/instant.ts'
+import { at, earliest, formatTime, milliseconds, plus, seconds } from '../../lib/instant.ts'
 import { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { lifeEnd, minTtl } from '../../ports/lives.ts'
-import type { Failure, Issued, Order, Provider, Reservation } from '../../ports/provider.ts'
+import type { Failure, Issued, Order, Provider, Reservation, Unrevoked } from '../../ports/provider.ts'
 import { expiryOf, judgeInstallation, judgeToken, slack, tokenOf } from './answers.ts'
 import { createAppLogin, type ReadKey } from './app.ts'
-import { type GithubAppParams, gitHost, judgeParams, judgeRequest, life, maxTtl, originOf, promises } from './params.ts'
+import { type GithubAppParams, gitHost, handed, judgeParams, judgeRequest, life, maxTtl, originOf, promises } from './params.ts'
 import { type Asked, type KeptToken, type Reference, readReference, readTokens, writeReference, writeToken } from './reference.ts'
 import type { GithubWire } from './wire.ts'
 
@@ -23,6 +23,10 @@ export interface GithubAppDependencies {
 }
 
 const patience = 10_000
+/** How long after its sending the answer to a request may still be on its way to be kept. */
+const answering = seconds(60)
+/** Somebody who was paused may keep it late. */
+const lookAgain = seconds(300)
 
 export function createGithubAppProvider({ wire, clock, readKey, prefix }: GithubAppDependencies): Provider<GithubAppParams> {
   const appLogin = createAppLogin({ readKey, clock })
@@ -118,7 +122,7 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
     return seen.failure.kind === 'dead' ? undefined : seen.failure.sentence
   }
 
-  async function revoke(params: GithubAppParams | undefined, given: Reservation): Promise<Result<undefined, Failure>> {
+  async function revoke(params: GithubAppParams | undefined, given: Reservation): Promise<Result<undefined, Unrevoked>> {
     const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
     const { lease } = given
     if (lease === undefined) return ok(undefined)
@@ -135,10 +139,12 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
       ({ ask, until }) => until > clock.now() && !reference.dead.includes(ask) && !tokens.some((token) => token.ask === ask),
     )
     if (lost.length === 0) return ok(undefined)
-    const last = at(Math.max(...lost.map(({ until }) => until)))
-    return unconfirmed(
-      `${where}: the answer to a request for it never arrived, so nobody has it, and nobody can end it: it expires by itself, by ${formatTime(last)}`,
-    )
+    const last = Math.max(...lost.map(({ until }) => until))
+    const message = `${where}: the answer to a request for it was lost, so nobody has it, and nobody can end it: it expires by itself, by ${formatTime(at(last))}`
+    // who sent it may have an answer yet, and keeps it then
+    const underWay = last - clock.now() > life + slack - answering
+    const deadIn = milliseconds(Math.min(lookAgain, last - clock.now()))
+    return fail({ reason: 'RevocationUnconfirmed', message, ...(underWay ? {} : { deadIn }) })
   }
 
   async function ready(params: GithubAppParams): Promise<Result<undefined, Failure>> {
@@ -161,6 +167,7 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
 
   return {
     type: 'githubApp',
+    handed,
     promises,
     ready,
     check: judgeRequest,

@@ -5,10 +5,15 @@ import type { PostgresProviderSpec } from '../../api/generated.ts'
 import { type Duration, seconds } from '../../lib/instant.ts'
 import { judgeNetworks } from '../../outbound/addresses.ts'
 import { judgeCaBundle } from '../../outbound/certificates.ts'
+import type { Handed, Home } from '../../ports/handed.ts'
 import { judgeMaxTtl, judgeTtl, minTtl } from '../../ports/lives.ts'
 import type { CredentialRequest, Failure, Promises } from '../../ports/provider.ts'
 
-export type PostgresParams = PostgresProviderSpec & { readonly allowedAddresses?: readonly string[] }
+export type PostgresParams = PostgresProviderSpec & {
+  readonly allowedAddresses?: readonly string[]
+  /** where the provider is of a namespace */
+  readonly home?: Home
+}
 
 /** Where one server listens. */
 export interface Endpoint {
@@ -22,6 +27,16 @@ const bound: Duration = seconds(5)
 export const maxTtl = (params: PostgresParams): Duration => seconds(params.maxTTLSeconds)
 export const primary = ({ host, port }: PostgresParams): Endpoint => ({ host, port })
 export const standbys = (params: PostgresParams): readonly Endpoint[] => params.endpoints ?? []
+
+const originOf = ({ host, port }: Endpoint): string => `${host}:${port}`
+/** Everybody who is shown the login, the primary first. */
+export const origins = (params: PostgresParams): readonly string[] => [primary(params), ...standbys(params)].map(originOf)
+
+export const handed = (params: PostgresParams): Handed => ({
+  secret: params.loginSecretRef.name,
+  keys: ['username', 'password'],
+  origins: origins(params),
+})
 
 export function promises(params: PostgresParams): Promises {
   return { revocation: 'Immediate', bound, minTtl, maxTtl: maxTtl(params), leastLife: seconds(1) }

@@ -12,7 +12,7 @@ import { clean, rollBackPrepared } from './clean.ts'
 import { describeFault, type GroupFault, groupFaults } from './groups.ts'
 import { createLogins, type ReadLogin } from './logins.ts'
 import { outputs } from './outputs.ts'
-import { judgeParams, judgeRequest, maxTtl, type PostgresParams, primary, promises, standbys } from './params.ts'
+import { handed, judgeParams, judgeRequest, maxTtl, type PostgresParams, primary, promises, standbys } from './params.ts'
 import { judgeServer } from './ready.ts'
 import { scramVerifier } from './scram.ts'
 import { closeRole, createRole, cutSessions, cutSessionsAfter, listRoles, position, prolongRole, sightsOf } from './sql.ts'
@@ -208,6 +208,7 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
 
   return {
     type: 'postgres',
+    handed,
     promises,
     async ready(params) {
       const problem = judgeParams(params)

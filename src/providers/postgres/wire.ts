@@ -3,7 +3,8 @@
 
 import pg from 'pg'
 import { fail, ok, type Result } from '../../lib/result.ts'
-import { createGuard } from '../../outbound/addresses.ts'
+import { createGuard, type Guard } from '../../outbound/addresses.ts'
+import { bounded } from '../../outbound/bounded.ts'
 import { guardedSocket, Refused } from '../../outbound/dial.ts'
 import type { Endpoint, PostgresParams } from './params.ts'
 import { states } from './sql.ts'
@@ -63,6 +64,8 @@ export const placeOf = (params: PostgresParams, { host, port }: Endpoint, login:
 })
 
 const connecting = 5_000
+/** A list of fifty thousand roles is five megabytes. */
+const bounds = { most: 16 << 20, period: 30_000 }
 /** connections to one database of one server */
 const width = 4
 /** places whose connections are kept; the least used go first */
@@ -96,6 +99,7 @@ const sentences: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: 'the certificate of the server is from an authority that is not known: put it into `caBundle`',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate of the server is from an authority that is not known: put it into `caBundle`',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the certificate of the server is from an authority that is not known: put it into `caBundle`',
+  ERR_TOO_LONG: 'the server sends more than it was asked for',
   ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate of the server does not name `host`',
 }
 
@@ -115,14 +119,17 @@ function failure(error: unknown): WireFailure {
   return { state, sentence }
 }
 
-/** @param inside networks of the cluster, which are connected to only where a provider lists them */
-export function createWire(inside: readonly string[] = []): Wire {
+/**
+ * @param inside networks of the cluster, which are connected to only where a provider lists them
+ * @param only guards all connections, whatever providers list
+ */
+export function createWire(inside: readonly string[] = [], only?: Guard): Wire {
   const pools = new Map<string, pg.Pool>()
 
   function options({ host, port, database, caBundle, allowedAddresses = [], login }: Place): pg.ClientConfig {
-    const guard = createGuard(inside, allowedAddresses)
+    const guard = only ?? createGuard(inside, allowedAddresses)
     return {
-      stream: () => guardedSocket(guard),
+      stream: () => bounded(guardedSocket(guard), bounds),
       host,
       port,
       database,
@@ -158,6 +165,8 @@ export function createWire(inside: readonly string[] = []): Wire {
     const made = new pg.Pool({ ...options(place), max: width, idleTimeoutMillis: 120_000, allowExitOnIdle: true })
     // an idle connection that the server ends
     made.on('error', () => undefined)
+    // one in use that is cut: whoever uses it is told by its query, and nobody else would hear it but the process, which would end
+    made.on('connect', (client) => void client.on('error', () => undefined))
     pools.set(key, made)
     const [oldest] = pools.keys()
     if (pools.size > places && oldest !== undefined) {

@@ -8,7 +8,7 @@ import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Anchor, AnchoredTokens } from '../../ports/anchored.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { lifeEnd } from '../../ports/lives.ts'
-import type { Failure, Issued, Order, Provider, Reservation, Unrevoked } from '../../ports/provider.ts'
+import type { Failure, Issued, Lease, Order, Provider, Reservation, Sight, Unrevoked } from '../../ports/provider.ts'
 import { judgeToken } from './claims.ts'
 import {
   apiServerAudience,
@@ -164,6 +164,12 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     return ending
   }
 
+  async function sightOf({ handle, reference }: Lease): Promise<Sight> {
+    const anchor = ours(handle) && reference !== undefined ? readReference(handle, reference) : undefined
+    const stands = anchor?.ok === true ? await tokens.stands(anchor.value, patience) : undefined
+    return stands?.ok === true ? (stands.value ? 'Alive' : 'Dead') : 'Unknown'
+  }
+
   async function ready(params: ServiceAccountTokenParams): Promise<Result<undefined, Failure>> {
     const problem = judgeParams(params)
     if (problem !== undefined) return fail(problem)
@@ -197,6 +203,7 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
         return removed.ok ? ok(undefined) : no(removed.failure)
       },
       list: async () => ok(undefined),
+      inspection: { batch: 25, look: (_params, leases) => Promise.all(leases.map(sightOf)) },
     },
   }
 }

@@ -2,9 +2,10 @@
 // together with the rows of the ledger, since nothing is made before both stand, and a row whose intent was lost dies as any other.
 
 import { handleOf } from '../../core/lease.ts'
+import { providerKey } from '../../core/names.ts'
 import type { CredentialRecord, TaskRecord } from '../../core/observed.ts'
 import type { Effect, IssueOrder, Outcome } from '../../core/plan.ts'
-import type { Provider } from '../../ports/provider.ts'
+import type { FindProvider } from '../../ports/provider.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { ProviderObject } from '../objects/kinds.ts'
 import type { Views } from '../views.ts'
@@ -13,7 +14,7 @@ import type { WriteStatus } from './status.ts'
 
 export interface IntentDeps {
   readonly views: Views
-  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly findProvider: FindProvider
   readonly writeStatus: WriteStatus
   readonly ledger: Pick<Ledger, 'intend' | 'full'>
   /** what all handles of this installation begin with */
@@ -30,8 +31,8 @@ export async function recordIntent(deps: IntentDeps, pass: Pass, effect: Extract
       credentials.push(credential)
       continue
     }
-    const object = deps.views.providers.get(credential.provider.name)
-    const provider = object === undefined ? undefined : deps.findProvider(object.type)
+    const object = deps.views.providers.get(providerKey(credential.provider, task.namespace))
+    const provider = object === undefined ? undefined : deps.findProvider(object.type, object.kind)
     if (object === undefined || provider === undefined || object.uid !== credential.provider.uid)
       return {
         tag: 'retry',

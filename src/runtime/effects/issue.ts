@@ -1,7 +1,7 @@
 // Issue and Renew: makes every credential of a set, judges once more, and writes the Secret. The only place where material is held.
 
 import { judge, questions } from '../../core/judge.ts'
-import { asUid } from '../../core/names.ts'
+import { asUid, providerKey } from '../../core/names.ts'
 import type { CredentialRecord, Failure } from '../../core/observed.ts'
 import type { Effect, IssueOrder, Outcome } from '../../core/plan.ts'
 import { stand } from '../../core/standing.ts'
@@ -10,12 +10,13 @@ import { milliseconds, plus } from '../../lib/instant.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Meter } from '../../ports/meter.ts'
-import type { Issued, Order, Provider, Reservation } from '../../ports/provider.ts'
+import type { FindProvider, Issued, Order, Provider, Reservation } from '../../ports/provider.ts'
 import type { Tracer } from '../../ports/tracer.ts'
 import type { Gather } from '../gather.ts'
 import type { Bulkhead } from '../ledger/bulkhead.ts'
 import type { Health } from '../ledger/health.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { ProviderObject } from '../objects/kinds.ts'
 import type { Views } from '../views.ts'
 import type { Pass } from './pass.ts'
 import { createOrReplace, placeOf, type Refusal, replace, type SecretWriter, secretData, secretObject } from './secret.ts'
@@ -23,7 +24,7 @@ import { createOrReplace, placeOf, type Refusal, replace, type SecretWriter, sec
 export interface IssueDeps extends SecretWriter {
   readonly views: Views
   readonly gather: Gather
-  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly findProvider: FindProvider
   readonly clock: Clock
   readonly meter: Pick<Meter, 'issued' | 'renewed'>
   /** lets no more calls to one provider be under way than it may take of the workers */
@@ -39,11 +40,15 @@ export async function issue(deps: IssueDeps, pass: Pass, effect: Extract<Effect,
   for (const order of effect.orders) {
     const { name: credential, provider } = order
     const name = effect.tag === 'Issue' ? 'credential.issue' : 'credential.renew'
-    const issued = await deps.tracer.span(name, { credential, provider: provider.name, attempt: effect.attempt }, async (span) => {
-      const result = await make(deps, pass, effect, order)
-      if (!result.ok) span.failed(result.failure.reason)
-      return result
-    })
+    const issued = await deps.tracer.span(
+      name,
+      { credential, provider: providerKey(provider, task.namespace), attempt: effect.attempt },
+      async (span) => {
+        const result = await make(deps, pass, effect, order)
+        if (!result.ok) span.failed(result.failure.reason)
+        return result
+      },
+    )
     if (!issued.ok) return { tag: 'retry', failure: issued.failure }
     made[order.name] = issued.value
   }
@@ -68,8 +73,8 @@ async function make(
   effect: Extract<Effect, { tag: 'Issue' | 'Renew' }>,
   wanted: IssueOrder,
 ): Promise<Result<Issued, Failure>> {
-  const object = deps.views.providers.get(wanted.provider.name)
-  const provider = object === undefined ? undefined : deps.findProvider(object.type)
+  const object = deps.views.providers.get(providerKey(wanted.provider, pass.observed.task.namespace))
+  const provider = object === undefined ? undefined : deps.findProvider(object.type, object.kind)
   if (object === undefined || provider === undefined || object.uid !== wanted.provider.uid)
     return fail({
       reason: 'ProviderNotFound',
@@ -86,12 +91,9 @@ async function make(
       ? provider.issue(object.params, made, { ...statusListOf(recorded), ...reservation })
       : provider.renew(object.params, made, { ...statusListOf(recorded), ...reservation })
   }
-  const issued =
-    provider.outside === undefined
-      ? await call()
-      : ((await deps.bulkhead(object.uid, () => deps.health.run(object, call))) ?? fail(crowded(wanted)))
+  const issued = provider.outside === undefined ? await call() : ((await entered(deps, object, call)) ?? fail(crowded(wanted)))
   const took = milliseconds(deps.clock.monotonic() - started)
-  deps.meter[effect.tag === 'Issue' ? 'issued' : 'renewed'](wanted.provider.name, issued.ok ? 'success' : 'failure', took)
+  deps.meter[effect.tag === 'Issue' ? 'issued' : 'renewed'](object.key, issued.ok ? 'success' : 'failure', took)
   if (!issued.ok) return issued
   if (issued.value.expiresAt > wanted.expiresAt)
     return fail({
@@ -99,6 +101,12 @@ async function make(
       message: `credential \`${wanted.name}\`: provider \`${wanted.provider.name}\` gave a longer life than was ordered`,
     })
   return ok(issued.value)
+}
+
+/** Sources that a namespace names share one place among them: it may name many, and all may be slow. */
+function entered<T, F>({ bulkhead, health }: IssueDeps, object: ProviderObject, call: () => Promise<Result<T, F>>) {
+  const enter = () => bulkhead(object.uid, () => health.run(object, call))
+  return object.kind === 'CredentialProvider' ? bulkhead(`namespace ${object.namespace}`, enter) : enter()
 }
 
 const statusListOf = (recorded: CredentialRecord | undefined): Reservation =>

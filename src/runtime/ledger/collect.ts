@@ -12,19 +12,19 @@ import { fail, ok, type Result } from '../../lib/result.ts'
 import { unreachable } from '../../lib/unreachable.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Log } from '../../ports/log.ts'
-import type { Provider, Unrevoked } from '../../ports/provider.ts'
+import type { FindProvider, Unrevoked } from '../../ports/provider.ts'
 import type { Span, Tracer } from '../../ports/tracer.ts'
 import type { Doubt } from '../views.ts'
 import type { Health } from './health.ts'
 import type { KeptValues } from './kept.ts'
-import { type LeaseStatus, leaseStatus, leasesResource, placeOf } from './rows.ts'
-import type { KeptSettings } from './settings.ts'
+import { type LeaseStatus, leaseStatus, leasesResource, placeOf, sourceOf } from './rows.ts'
+import { type KeptSettings, underSettings } from './settings.ts'
 
 export interface CollectDeps {
   readonly leases: StoreView<Lease>
   readonly tasks: StoreView<Task>
   readonly doubt: Pick<Doubt, 'task'>
-  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly findProvider: FindProvider
   readonly settings: KeptSettings
   readonly values: Pick<KeptValues, 'given'>
   readonly health: Health
@@ -104,34 +104,35 @@ export function createCollect(deps: CollectDeps): Collect {
   }
 
   async function kill(lease: Lease): Promise<Result<Ending, Unrevoked>> {
-    const provider = deps.findProvider(lease.provider.type)
+    const { type, kind } = lease.provider
+    const provider = deps.findProvider(type, kind)
     if (provider?.outside === undefined)
-      return fail({ reason: 'RevocationUnconfirmed', message: `no provider of type \`${lease.provider.type}\` is known to this version` })
-    const params = await deps.settings.of(lease.provider)
-    if (!params.ok) return params
-    const { revocation, bound } = provider.promises(params.value)
-    const reservation = { lease: placeOf(lease), ...deps.values.given(provider, params.value, lease.handle) }
-    const ask = async (): Promise<Result<Unrevoked | undefined, Unrevoked>> => {
-      const result = await provider.revoke(params.value, reservation)
-      // its source has answered, and all is well
-      return result.ok || result.failure.until === undefined ? result : ok(result.failure)
-    }
-    // where nothing can be revoked no source is asked, and so nothing is learned of its health
-    const killed = revocation === 'ExpireOnly' && bound < endless ? await ask() : await deps.health.run(lease.provider, ask)
-    if (!killed.ok) return killed
-    if (killed.value !== undefined) return fail(killed.value)
-    return ok(bound >= endless ? 'remains' : revocation === 'ExpireOnly' ? 'expired' : 'revoked')
+      return fail({ reason: 'RevocationUnconfirmed', message: `no provider of type \`${type}\` is known to this version` })
+    return underSettings<Ending, Unrevoked>(deps.settings.of(lease), async (params) => {
+      const { revocation, bound } = provider.promises(params)
+      const reservation = { lease: placeOf(lease), ...deps.values.given(provider, params, lease.handle) }
+      const ask = async (): Promise<Result<Unrevoked | undefined, Unrevoked>> => {
+        const result = await provider.revoke(params, reservation)
+        // its source has answered, and all is well
+        return result.ok || result.failure.until === undefined ? result : ok(result.failure)
+      }
+      // where nothing can be revoked no source is asked, and so nothing is learned of its health
+      const killed = revocation === 'ExpireOnly' && bound < endless ? await ask() : await deps.health.run(sourceOf(lease), ask)
+      if (!killed.ok) return killed
+      if (killed.value !== undefined) return fail(killed.value)
+      return ok(bound >= endless ? 'remains' : revocation === 'ExpireOnly' ? 'expired' : 'revoked')
+    })
   }
 
   function cleaningDelay({ provider, effectBy }: Lease): Duration {
-    const settling = deps.findProvider(provider.type)?.outside?.settling ?? milliseconds(0)
+    const settling = deps.findProvider(provider.type, provider.kind)?.outside?.settling ?? milliseconds(0)
     return milliseconds(Math.max(0, plus(effectBy, settling) - clock.now()))
   }
 
   async function revoke(lease: Lease): Promise<After> {
     tell.dying(lease)
-    const { task, credential, provider, attempt } = lease
-    const attributes = { namespace: task.namespace, task: task.name, taskUid: task.uid, credential, provider: provider.name, attempt }
+    const { task, credential, attempt } = lease
+    const attributes = { namespace: task.namespace, task: task.name, taskUid: task.uid, credential, provider: sourceOf(lease).key, attempt }
     const work = async (span: Span) => {
       const result = await kill(lease)
       if (!result.ok && result.failure.until === undefined) span.failed(result.failure.reason)

@@ -10,6 +10,7 @@ import type { Journal, Subject } from '../../ports/journal.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Meter } from '../../ports/meter.ts'
 import { endedBy, type Told, valueRemains } from './collect.ts'
+import { sourceOf } from './rows.ts'
 
 export interface DyingDeps {
   readonly tasks: StoreView<Task>
@@ -53,14 +54,14 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
     reason: 'AllRevoked' | 'ExpiresAt' | 'ValueRemains' | 'Irrevocable' | 'RevokedExternally',
     message: string,
   ): void {
-    const { handle, credential, provider, attempt, expiresAt } = lease
+    const { handle, credential, attempt, expiresAt } = lease
     doomed.delete(handle)
     warned.delete(handle)
-    failing.get(provider.name)?.delete(handle)
+    failing.get(sourceOf(lease).key)?.delete(handle)
     wake(handle)
     const expiry = expiresAt === undefined ? {} : { expirationTime: formatTime(expiresAt) }
     const subject = subjectOf(lease)
-    journal.audit({ kind: 'revocation', subject, credential, provider: provider.name, reason, message, attempt, ...expiry })
+    journal.audit({ kind: 'revocation', subject, credential, provider: sourceOf(lease).key, reason, message, attempt, ...expiry })
   }
 
   function wake(handle: string): void {
@@ -88,30 +89,31 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
       if (!doomed.has(lease.handle)) doomed.set(lease.handle, clock.monotonic())
     },
     failed(lease, { reason, message }) {
-      const { handle, credential, provider } = lease
-      const there = failing.get(provider.name) ?? new Set()
-      failing.set(provider.name, there.add(handle))
+      const { handle, credential } = lease
+      const provider = sourceOf(lease).key
+      failing.set(provider, (failing.get(provider) ?? new Set()).add(handle))
       if (warned.get(handle) === message) return
       warned.set(handle, message)
       const note = `credential \`${credential}\`: ${message}; it is tried until it is dead`
       journal.event({ subject: subjectOf(lease), type: 'Warning', reason, action: 'Revoke', note })
-      log.warn('a credential could not be revoked; it is tried again', { handle, provider: provider.name, reason: message })
+      log.warn('a credential could not be revoked; it is tried again', { handle, provider, reason: message })
     },
     foundDead(lease) {
-      const { handle, provider } = lease
-      meter.lost(provider.name)
+      const { handle } = lease
+      const provider = sourceOf(lease).key
+      meter.lost(provider)
       journal.event({ subject: subjectOf(lease), type: 'Warning', reason: 'RevokedExternally', action: 'Inspect', note: endedBy(lease) })
-      log.warn('a credential of a live task was ended at its source by somebody else', { handle, provider: provider.name })
+      log.warn('a credential of a live task was ended at its source by somebody else', { handle, provider })
     },
     expiring(lease, message) {
-      const { credential, provider, attempt } = lease
+      const { credential, attempt } = lease
       // who waits for its end is not kept waiting
       wake(lease.handle)
       journal.audit({
         kind: 'revocation',
         subject: subjectOf(lease),
         credential,
-        provider: provider.name,
+        provider: sourceOf(lease).key,
         reason: 'ExpiresAt',
         message,
         attempt,
@@ -128,7 +130,7 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
       const task = tasks.get(lease.task.key)
       const ended = task?.uid === lease.task.uid ? task.record.completedAt : undefined
       const took = ended === undefined ? clock.monotonic() - (doomed.get(lease.handle) ?? clock.monotonic()) : clock.now() - ended
-      meter.revoked(lease.provider.name, milliseconds(Math.max(0, took)))
+      meter.revoked(sourceOf(lease).key, milliseconds(Math.max(0, took)))
       closed(lease, 'AllRevoked', '')
     },
     givenUp: (lease, message) => closed(lease, 'Irrevocable', message),

@@ -5,18 +5,18 @@ import type { Result } from '../../lib/result.ts'
 
 export interface Health {
   /** Makes a call to a provider's source, and watches how it goes. */
-  run<T, F>(provider: { readonly uid: string; readonly name: string }, call: () => Promise<Result<T, F>>): Promise<Result<T, F>>
+  run<T, F>(provider: { readonly uid: string; readonly key: string }, call: () => Promise<Result<T, F>>): Promise<Result<T, F>>
   /** It keeps somebody waiting and answers nobody else, or did so and has answered nobody since. */
   stuck(uid: string): boolean
   /** Something of it has answered. */
-  well(uid: string, name: string): void
+  well(uid: string, key: string): void
 }
 
 export interface HealthDeps {
   /** have the provider checked, soon and once */
-  readonly check: (name: string) => void
+  readonly check: (key: string) => void
   /** it answers again: what waited for it can go on */
-  readonly changed: (name: string) => void
+  readonly changed: (key: string) => void
 }
 
 /** A healthy source answers in a few milliseconds. */
@@ -28,25 +28,25 @@ export function createHealth({ check, changed }: HealthDeps): Health {
   const answers = new Map<string, number>()
   const answered = (uid: string): number => answers.get(uid) ?? 0
 
-  function well(uid: string, name: string): void {
+  function well(uid: string, key: string): void {
     answers.set(uid, answered(uid) + 1)
-    if (stuck.delete(uid)) changed(name)
+    if (stuck.delete(uid)) changed(key)
   }
 
   return {
     stuck: (uid) => stuck.has(uid),
     well,
-    async run({ uid, name }, call) {
+    async run({ uid, key }, call) {
       const before = answered(uid)
       const timer = setTimeout(() => {
         if (answered(uid) !== before) return
-        if (!stuck.has(uid)) check(name)
+        if (!stuck.has(uid)) check(key)
         stuck.add(uid)
       }, impatience)
       const result = await call()
       clearTimeout(timer)
-      if (result.ok) well(uid, name)
-      else check(name)
+      if (result.ok) well(uid, key)
+      else check(key)
       return result
     },
   }

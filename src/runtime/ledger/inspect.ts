@@ -10,7 +10,7 @@ import type { StoreView } from '../../kube/store.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
 import type { Log } from '../../ports/log.ts'
-import type { Inspection, Provider, Sight } from '../../ports/provider.ts'
+import type { FindProvider, Inspection, Sight } from '../../ports/provider.ts'
 import { endedBy } from './collect.ts'
 import { leaseStatus, leasesResource, placeOf } from './rows.ts'
 import type { KeptSettings } from './settings.ts'
@@ -18,7 +18,7 @@ import type { KeptSettings } from './settings.ts'
 export interface InspectDeps {
   readonly leases: Pick<StoreView<Lease>, 'get' | 'values'>
   readonly tasks: Pick<StoreView<Task>, 'get'>
-  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly findProvider: FindProvider
   readonly settings: Pick<KeptSettings, 'of'>
   readonly clock: Clock
   readonly entropy: Pick<Entropy, 'unit'>
@@ -111,8 +111,9 @@ export function createInspector(deps: InspectDeps): Inspector {
     const rows = handles.flatMap((handle) => row(handle) ?? [])
     const [first] = rows
     if (first === undefined) return
-    const params = await deps.settings.of(first.provider)
-    if (!params.ok) return
+    // as the object stands, where it is there: a look is no reason to open what is kept
+    const params = await deps.settings.of(first)[0]?.()
+    if (params?.ok !== true) return
     const sights = await inspection.look(params.value, rows.map(placeOf))
     const doubtful: string[] = []
     for (const [i, lease] of rows.entries()) {
@@ -126,8 +127,8 @@ export function createInspector(deps: InspectDeps): Inspector {
   }
 
   /** One look at a source at a time. */
-  async function once({ uid, type }: Lease['provider'], handles: readonly string[]): Promise<void> {
-    const inspection = deps.findProvider(type)?.outside?.inspection
+  async function once({ uid, type, kind }: Lease['provider'], handles: readonly string[]): Promise<void> {
+    const inspection = deps.findProvider(type, kind)?.outside?.inspection
     if (inspection === undefined || busy.has(uid)) return
     busy.add(uid)
     try {
@@ -145,7 +146,7 @@ export function createInspector(deps: InspectDeps): Inspector {
     for (const uid of turns.keys()) if (!groups.has(uid)) turns.delete(uid)
     const looks = [...groups].map(([uid, group]) => {
       const provider = group[0]?.provider
-      const size = deps.findProvider(provider?.type ?? '')?.outside?.inspection?.batch ?? 0
+      const size = deps.findProvider(provider?.type ?? '', provider?.kind ?? '')?.outside?.inspection?.batch ?? 0
       const before = turns.get(uid) ?? []
       const waiting = before.length > 0 ? before : group.map(({ handle }) => handle)
       turns.set(uid, waiting.slice(size))

@@ -12,7 +12,7 @@ import { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Seal, SealPlace } from '../../lib/seal.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { Failure, Provider, Reservation } from '../../ports/provider.ts'
+import type { Failure, FindProvider, Provider, Reservation } from '../../ports/provider.ts'
 import { record, text } from '../objects/fields.ts'
 
 export interface KeptDeps {
@@ -22,7 +22,7 @@ export interface KeptDeps {
   readonly seal: Seal
   readonly clock: Pick<Clock, 'now'>
   readonly leads: () => boolean
-  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly findProvider: FindProvider
   /** the operator's own */
   readonly namespace: string
   /** what all handles of this installation begin with */
@@ -178,7 +178,7 @@ export function createKeptValues(deps: KeptDeps): KeptValues {
       return { keep: (value, until) => keep(handle, origin, value, until), kept: () => kept(handle, origin) }
     },
     async forget({ handle, provider }) {
-      if (deps.findProvider(provider.type)?.outside?.keeps === undefined) return true
+      if (deps.findProvider(provider.type, provider.kind)?.outside?.keeps === undefined) return true
       left.add(handle)
       // no value is kept under this name ever again, so whatever has it now may go
       const path = pathOf(secrets, { namespace, name: nameOf(handle) })

@@ -12,10 +12,11 @@ import { milliseconds, seconds } from '../../lib/instant.ts'
 import type { Seal } from '../../lib/seal.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
+import type { ReadHanded } from '../../ports/handed.ts'
 import type { Journal } from '../../ports/journal.ts'
 import type { Log } from '../../ports/log.ts'
 import type { Meter } from '../../ports/meter.ts'
-import type { Provider, Reservation } from '../../ports/provider.ts'
+import type { FindProvider, Provider, Reservation } from '../../ports/provider.ts'
 import type { Tracer } from '../../ports/tracer.ts'
 import type { LeaseRow } from '../../telemetry/snapshot.ts'
 import type { ProviderObject } from '../objects/kinds.ts'
@@ -23,6 +24,7 @@ import type { Document } from '../storage.ts'
 import type { Doubt } from '../views.ts'
 import { createCollect } from './collect.ts'
 import { createDying } from './dying.ts'
+import { createHandedKeeping } from './handed.ts'
 import type { Health } from './health.ts'
 import { createInspector } from './inspect.ts'
 import { createFull, createIntend, type Full, type Intend } from './intend.ts'
@@ -30,8 +32,10 @@ import { createKeptValues } from './kept.ts'
 import { createLanes } from './lanes.ts'
 import { createNote, type NoteReference } from './note.ts'
 import { createRetirements } from './retire.ts'
-import { leasesResource, placeOf } from './rows.ts'
-import { createKeptSettings } from './settings.ts'
+import { leasesResource, placeOf, sourceOf } from './rows.ts'
+import { createSealHanded } from './sealed.ts'
+import { createKeptSettings, underSettings } from './settings.ts'
+import { openRows } from './shown.ts'
 import { createSweep } from './sweep.ts'
 
 export interface LedgerDeps {
@@ -39,7 +43,7 @@ export interface LedgerDeps {
   readonly tasks: StoreView<Task>
   readonly providers: StoreView<ProviderObject>
   readonly doubt: Pick<Doubt, 'task'>
-  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly findProvider: FindProvider
   readonly health: Health
   readonly client: Pick<KubeClient, 'request'>
   readonly writes: Writes
@@ -49,6 +53,10 @@ export interface LedgerDeps {
   readonly document: (name: string) => Document
   /** for what a source wants to see before it ends something */
   readonly seal: Seal
+  /** what providers of namespaces are handed */
+  readonly readHanded: ReadHanded
+  /** why a provider object cannot be used now */
+  readonly notReady: (object: ProviderObject) => string | undefined
   readonly leads: () => boolean
   /** a row of this task changed so that its status says something else */
   readonly changed: (task: TaskKey) => void
@@ -81,7 +89,9 @@ export interface Ledger {
    */
   revoke(handle: string): Promise<Failure | undefined>
   /** A provider's object or readiness changed: what failed there is tried at once. */
-  provider(name: string): void
+  provider(key: string): void
+  /** A provider of a namespace was just seen to work with what it was handed: as long as rows of it are open, that is what is kept. */
+  works(object: ProviderObject): Promise<void>
   rows(): Iterable<LeaseRow>
   start(): void
   /** Looks at every row and at every source: after a takeover, and from time to time. */
@@ -93,7 +103,6 @@ export interface Ledger {
 const width = 8
 /** How long a task's pass waits for a death: most take less, and then one status write says all. */
 const patience = 80
-const overdueAfter = 60_000
 const sweepPeriod = 300_000
 
 export function createLedger(deps: LedgerDeps): Ledger {
@@ -105,15 +114,20 @@ export function createLedger(deps: LedgerDeps): Ledger {
 
   const byTask = leases.index((lease) => [lease.task.uid])
   const openByOrigin = leases.index((lease) => (isOpen(lease) ? [`${lease.task.namespace} ${lease.provider.uid}`] : []))
-  const openByProvider = leases.index((lease) => (isOpen(lease) ? [lease.provider.name] : []))
+  const openByProvider = leases.index((lease) => (isOpen(lease) ? [sourceOf(lease).key] : []))
+  const byProvider = leases.index((lease) => [lease.provider.uid])
 
   const seenToGo = new Set<string>()
   /** closed by their rows, and seen at their source */
   const found = new Set<string>()
 
-  const settings = createKeptSettings({ providers: deps.providers, document: (uid) => deps.document(`taskbound-provider-${uid}`) })
+  const settings = createKeptSettings({
+    ...deps,
+    seal: createSealHanded({ ...deps, read: deps.readHanded }),
+    document: (uid) => deps.document(`taskbound-provider-${uid}`),
+  })
   const full = createFull(deps.limit, (namespace, provider) => openByOrigin(`${namespace} ${provider}`).size)
-  const intend = createIntend({ ...deps, settings, full })
+  const write = createIntend({ ...deps, settings, full })
 
   const dying = createDying(deps)
   const doomed = (handle: string): boolean => dying.since(handle) !== undefined
@@ -127,6 +141,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     tell: dying,
   })
 
+  const handed = createHandedKeeping({ leases, byProvider, settings, leads: deps.leads, clock })
   const inspector = createInspector({ ...deps, settings, tell: dying, doomed })
   const retirements = createRetirements({ ...deps, settings, doomed })
 
@@ -134,6 +149,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const workKey = (lease: Lease): string => `${lease.task.namespace}/${lease.handle}`
   const handleIn = (key: string): string => splitKey(key as TaskKey).name
   const look = (lease: Lease, priority: 'end' | 'new' | 'resync'): void => revocations.of(lease.provider.uid).add(workKey(lease), priority)
+
+  const implementationOf = ({ provider: { type, kind } }: Lease) => deps.findProvider(type, kind)
 
   async function work(key: string): Promise<void> {
     const lease = leases.get(keyOf(handleIn(key)))
@@ -153,24 +170,27 @@ export function createLedger(deps: LedgerDeps): Ledger {
   async function clean(key: string): Promise<void> {
     const lease = leases.get(keyOf(handleIn(key)))
     if (lease === undefined || isOpen(lease) || !deps.leads()) return
+    const outside = implementationOf(lease)?.outside
     const queue = cleanings.of(lease.provider.uid)
     if (!(await values.forgotten(lease))) return queue.retry(key)
-    const outside = deps.findProvider(lease.provider.type)?.outside
-    const params = await settings.of(lease.provider)
-    if (outside === undefined || !params.ok || lease.state === 'Irrevocable') return queue.forget(key)
+    if (outside === undefined || lease.state === 'Irrevocable') {
+      handed.cleaned(lease)
+      return queue.forget(key)
+    }
     const place = placeOf(lease)
-    // found by a sweep: it may have come back to life, with a server that was restored from a backup
-    const killed = found.has(lease.handle)
-      ? await deps.findProvider(lease.provider.type)?.revoke(params.value, { lease: place })
-      : undefined
-    const cleaned = killed?.ok === false ? killed : await outside.clean(params.value, place)
+    const cleaned = await underSettings(settings.of(lease), async (params) => {
+      // found by a sweep: it may have come back to life, with a server that was restored from a backup
+      const killed = found.has(lease.handle) ? await implementationOf(lease)?.revoke(params, { lease: place }) : undefined
+      return killed?.ok === false ? killed : outside.clean(params, place)
+    })
     if (cleaned.ok) {
       found.delete(lease.handle)
+      handed.cleaned(lease)
       return queue.forget(key)
     }
     log.warn('what is left of a dead credential could not be removed; it is tried again', {
       handle: lease.handle,
-      provider: lease.provider.name,
+      provider: sourceOf(lease).key,
       reason: cleaned.failure.message,
     })
     queue.retry(key)
@@ -216,7 +236,10 @@ export function createLedger(deps: LedgerDeps): Ledger {
 
   let sweeping: ReturnType<typeof setInterval> | undefined
   const ledger: Ledger = {
-    intend,
+    intend(task, order, attempt, object) {
+      if (object.kind === 'CredentialProvider') handed.begins(object.uid)
+      return write(task, order, attempt, object)
+    },
     full,
     note: createNote({ ...deps, doomed }),
     noted: (handle) => leases.get(keyOf(handle))?.reference,
@@ -227,7 +250,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
         if (lease === undefined) return []
         const { handle, credential, attempt, state, message } = lease
         const dead = state === 'Revoked' || state === 'Expired'
-        const object = deps.providers.get(lease.provider.name)
+        const object = deps.providers.get(sourceOf(lease).key)
         const after = object?.uid === lease.provider.uid ? object.onExternalRevocation : 'Fail'
         const foundDead = lease.foundDeadAt === undefined ? undefined : { at: lease.foundDeadAt, after }
         const expiring = isExpiring(lease) ? { expiring: true } : {}
@@ -240,7 +263,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       look(lease, 'end')
       const { delayed: _, ...busy } = revocations.of(lease.provider.uid).depth()
       const crowded = Object.values(busy).reduce((sum, n) => sum + n, 0) > width
-      const troubled = crowded || deps.health.stuck(lease.provider.uid) || dying.failing(lease.provider.name)
+      const troubled = crowded || deps.health.stuck(lease.provider.uid) || dying.failing(sourceOf(lease).key)
       if (!troubled) await dying.end(handle, patience)
       const now = leases.get(keyOf(handle))
       if (now === undefined || !isOpen(now)) return undefined
@@ -249,6 +272,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
         message: `credential \`${now.credential}\`: ${now.message ?? 'it is being revoked at its source'}`,
       }
     },
+    works: handed.works,
     provider(name) {
       dying.hope(name)
       for (const key of openByProvider(name)) {
@@ -258,28 +282,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
         look(lease, 'new')
       }
     },
-    *rows() {
-      const now = clock.monotonic()
-      for (const lease of leases.values()) {
-        if (!isOpen(lease)) continue
-        const since = dying.since(lease.handle)
-        const dies = since !== undefined || lease.state === 'Revoking'
-        yield {
-          namespace: lease.task.namespace,
-          task: lease.task.name,
-          credential: lease.credential,
-          provider: lease.provider.name,
-          expiresAt: lease.expiresAt,
-          state: !dies
-            ? 'Open'
-            : isExpiring(lease)
-              ? 'Expiring'
-              : since !== undefined && now - since <= overdueAfter
-                ? 'Revoking'
-                : 'Overdue',
-        }
-      }
-    },
+    rows: () => openRows(leases.values(), dying.since, clock.monotonic()),
     start() {
       revocations.start(work)
       cleanings.start(clean)
@@ -293,6 +296,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
         look(lease, 'resync')
         retirements.look(lease)
       }
+      handed.tidy()
       void sweep.all()
     },
     async stop() {

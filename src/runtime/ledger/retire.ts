@@ -10,15 +10,15 @@ import { type Duration, milliseconds, seconds } from '../../lib/instant.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
 import type { Log } from '../../ports/log.ts'
-import type { Provider } from '../../ports/provider.ts'
+import type { FindProvider } from '../../ports/provider.ts'
 import { createLanes } from './lanes.ts'
-import { leaseStatus, leasesResource, placeOf } from './rows.ts'
-import type { KeptSettings } from './settings.ts'
+import { leaseStatus, leasesResource, placeOf, sourceOf } from './rows.ts'
+import { type KeptSettings, underSettings } from './settings.ts'
 
 export interface RetireDeps {
   readonly leases: Pick<StoreView<Lease>, 'get'>
   readonly tasks: Pick<StoreView<Task>, 'get'>
-  readonly findProvider: (type: string) => Provider<unknown> | undefined
+  readonly findProvider: FindProvider
   readonly settings: Pick<KeptSettings, 'of'>
   readonly writes: Pick<Writes, 'patchStatus'>
   readonly absorb: (object: KubeObject) => void
@@ -47,7 +47,7 @@ export function createRetire(deps: RetireDeps): Retire {
   async function retire(handle: string): Promise<Again> {
     const lease = deps.leases.get(`${deps.namespace}/${handle}`)
     const task = lease === undefined ? undefined : deps.tasks.get(lease.task.key)
-    const retirement = deps.findProvider(lease?.provider.type ?? '')?.outside?.retirement
+    const retirement = deps.findProvider(lease?.provider.type ?? '', lease?.provider.kind ?? '')?.outside?.retirement
     if (lease === undefined || task === undefined || retirement === undefined || !deps.leads()) return { tag: 'done' }
     // what is not delivered, or is to die, is the business of others
     const attempt = task.record.credentials.find((c) => c.handle === handle)?.attempt
@@ -57,8 +57,7 @@ export function createRetire(deps: RetireDeps): Retire {
     if (seen?.attempt !== attempt) delivered.set(handle, { attempt, since: now })
     const left = (seen?.attempt === attempt ? seen.since : now) + retirement.grace - now
     if (left > 0) return { tag: 'later', delay: milliseconds(left) }
-    const params = await deps.settings.of(lease.provider)
-    const ended = params.ok ? await retirement.retire(params.value, placeOf(lease), attempt) : params
+    const ended = await underSettings(deps.settings.of(lease), (params) => retirement.retire(params, placeOf(lease), attempt))
     if (!ended.ok) return failed(lease, ended.failure)
     if (ended.value === undefined) return { tag: 'done' }
     // by the version that it was decided on: a renewal that noted something meanwhile must not lose it
@@ -70,8 +69,13 @@ export function createRetire(deps: RetireDeps): Retire {
     return { tag: 'done' }
   }
 
-  function failed({ handle, provider }: Lease, { message }: Failure): Again {
-    deps.log.info('what a renewal has replaced could not be ended; it is tried again', { handle, provider: provider.name, reason: message })
+  function failed(lease: Lease, { message }: Failure): Again {
+    const { handle } = lease
+    deps.log.info('what a renewal has replaced could not be ended; it is tried again', {
+      handle,
+      provider: sourceOf(lease).key,
+      reason: message,
+    })
     return { tag: 'retry' }
   }
 
@@ -110,7 +114,7 @@ export function createRetirements(deps: RetireDeps & { readonly entropy: Entropy
       else if (before?.expiresAt !== after.expiresAt) retirements.look(after)
     },
     look(lease) {
-      const { retirement } = deps.findProvider(lease.provider.type)?.outside ?? {}
+      const { retirement } = deps.findProvider(lease.provider.type, lease.provider.kind)?.outside ?? {}
       if (retirement !== undefined && lease.state === 'Issued') lanes.of(lease.provider.uid).add(keyOf(lease))
     },
     start: () => lanes.start(work),

@@ -2,7 +2,7 @@
 
 import type { Reason } from '../../api/reasons.ts'
 import type { Lease, LeaseState } from '../../core/lease.ts'
-import { asUid, toTaskKey } from '../../core/names.ts'
+import { asUid, providerKey, toTaskKey } from '../../core/names.ts'
 import type { KubeObject, Resource } from '../../kube/objects.ts'
 import { at, formatTime, type Instant, parseTime } from '../../lib/instant.ts'
 import type { Lease as Place } from '../../ports/provider.ts'
@@ -49,6 +49,12 @@ export function readLease(object: KubeObject): Lease | undefined {
     acknowledged: words(metadata.annotations)[irrevocable]?.trim() || undefined,
   }
 }
+
+/** The provider object that it comes from, as it is told from all others. */
+export const sourceOf = ({ provider, task }: Pick<Lease, 'provider' | 'task'>): { readonly uid: string; readonly key: string } => ({
+  uid: provider.uid,
+  key: providerKey(provider, task.namespace),
+})
 
 /** The row as its provider knows it. */
 export const placeOf = ({ handle, effectBy, reference, task }: Lease): Place => ({

@@ -1,8 +1,9 @@
 // The other kinds as flat records: no more of an object than a decision reads.
 
-import { asUid, type Uid } from '../../core/names.ts'
+import { asUid, providerKey, type Uid } from '../../core/names.ts'
 import type { AfterLoss } from '../../core/observed.ts'
 import { at, type Instant, parseTime } from '../../lib/instant.ts'
+import type { Home } from '../../ports/handed.ts'
 import { type Fields, list, number, record, strings, text, words } from './fields.ts'
 
 /** What every record has. */
@@ -47,6 +48,9 @@ export interface PolicyObject extends Known {
 }
 
 export interface ProviderObject extends Known {
+  readonly kind: 'ClusterCredentialProvider' | 'CredentialProvider'
+  /** what it is called wherever one word has to do, and in the stores */
+  readonly key: string
   readonly generation: number
   readonly resourceVersion: string
   readonly type: string
@@ -173,7 +177,17 @@ export function readPolicy(object: unknown): PolicyObject | undefined {
   }
 }
 
-export function readProvider(object: unknown): ProviderObject | undefined {
+export const readProvider = (object: unknown): ProviderObject | undefined => providerOf('ClusterCredentialProvider', object)
+
+/** One of a namespace: it opens no addresses and serves nobody else, whatever it says. */
+export function readNamespaceProvider(object: unknown): ProviderObject | undefined {
+  const found = providerOf('CredentialProvider', object)
+  if (found === undefined) return undefined
+  const { allowedAddresses: _, ...params } = found.params
+  return { ...found, namespaces: undefined, params: { ...params, home: { namespace: found.namespace, name: found.name } satisfies Home } }
+}
+
+function providerOf(kind: ProviderObject['kind'], object: unknown): ProviderObject | undefined {
   const known = readKnown(object)
   const [metadata, spec, status] = [metadataOf(object), specOf(object), statusOf(object)]
   const [type, resourceVersion] = [text(spec['type']), text(metadata['resourceVersion'])]
@@ -183,12 +197,15 @@ export function readProvider(object: unknown): ProviderObject | undefined {
     .find((c) => c['type'] === 'Ready')
   return {
     ...known,
+    kind,
+    key: providerKey({ kind, name: known.name }, known.namespace),
     generation: number(metadata['generation']) ?? 0,
     resourceVersion,
     type,
     // what holds for every source is part of what is kept of one
     params: {
       ...record(spec[type]),
+      home: undefined,
       ...(spec['allowedAddresses'] === undefined ? {} : { allowedAddresses: strings(spec['allowedAddresses']) }),
     },
     labels: words(metadata['labels']),

@@ -70,13 +70,13 @@ export interface PolicyRule {
 
 let grants = 0
 
-/** Lets a user do something in one namespace, or everywhere when `namespace` is absent. */
+/** Lets a user do something in one namespace, or everywhere when `namespace` is absent. Answers how it is taken back. */
 export async function grant(
   kube: KubeTestClient,
   user: string,
   namespace: string | undefined,
   rules: readonly PolicyRule[],
-): Promise<void> {
+): Promise<() => Promise<void>> {
   const kind = namespace === undefined ? 'ClusterRole' : 'Role'
   const base = `/apis/rbac.authorization.k8s.io/v1/${namespace === undefined ? '' : `namespaces/${namespace}/`}`
   const name = `test-${Date.now().toString(36)}-${grants++}`
@@ -86,6 +86,9 @@ export async function grant(
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name },
     subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: user }],
   })
+  return async () => {
+    for (const plural of [`${kind.toLowerCase()}bindings`, `${kind.toLowerCase()}s`]) await kube.must('DELETE', `${base}${plural}/${name}`)
+  }
 }
 
 interface Meta {

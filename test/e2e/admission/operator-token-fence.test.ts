@@ -7,7 +7,12 @@ const unbound = "the operator may request only ServiceAccount tokens that are bo
 const noAudience = 'the operator may request only ServiceAccount tokens for named audiences'
 
 const kube = connect()
-afterAll(() => kube.close())
+const granted: (() => Promise<void>)[] = []
+afterAll(async () => {
+  // an operator that may make tokens in kube-system says so, and gives none
+  for (const takeBack of granted) await takeBack()
+  await kube.close()
+})
 const tokens = (namespace: string): string => `${core(namespace)}/serviceaccounts/default/token`
 let open = ''
 let closed = ''
@@ -18,7 +23,8 @@ beforeAll(async () => {
   open = await kube.freshNamespace('token-open', { 'policy.taskbound.dev/service-account-tokens': 'allowed' })
   closed = await kube.freshNamespace('token-closed')
   const rules = [{ apiGroups: [''], resources: ['serviceaccounts/token'], verbs: ['create'] }]
-  for (const namespace of [open, closed, 'kube-system', 'taskbound-system']) await grant(kube, operator.as ?? '', namespace, rules)
+  for (const namespace of [open, closed, 'kube-system', 'taskbound-system'])
+    granted.push(await grant(kube, operator.as ?? '', namespace, rules))
   for (const namespace of [open, closed]) await eventually(() => kube.must('GET', `${core(namespace)}/serviceaccounts/default`))
   const anchor = await kube.must('POST', `${core(open)}/secrets`, { metadata: { name: 'taskbound-x.anchor' } })
   anchorUid = anchor.metadata.uid

@@ -112,6 +112,20 @@ test('a role that somebody ends at its source ends its task, or is followed by a
   await end(dropped, kept)
 }, 180_000)
 
+test('a suspended task whose Secret was deleted has another at once when it is resumed, and what was in the first is dead', async () => {
+  const task = await database.task('resumed', { credentials: [role(), token()], activeDeadlineSeconds: 3600 })
+  const before = await database.active(task)
+  await scenario.remove('secrets', `taskbound-${task}`)
+  await scenario.patch('agenttasks', task, { spec: { suspend: true } })
+  await scenario.until(task, 'Suspended')
+  await onlyAlive(database)
+  await scenario.patch('agenttasks', task, { spec: { suspend: false } })
+  const after = await database.active(task)
+  expect(after.username).not.toBe(before.username)
+  await onlyAlive(database, after.username)
+  await end(task)
+}, 60_000)
+
 test('what is in a Secret is changed by nobody; one that was deleted is noticed by the next write, and what was in it is revoked', async () => {
   const credentials = [role(), token()]
   const [deleted, whole] = [
@@ -149,17 +163,3 @@ test('what is in a Secret is changed by nobody; one that was deleted is noticed 
   for (const one of [old, renewed ?? '']) expect(await judge(operator.issuer, one, later)).toBe('live')
   await end(deleted, whole)
 }, 120_000)
-
-test('a suspended task whose Secret was deleted has another at once when it is resumed, and what was in the first is dead', async () => {
-  const task = await database.task('resumed', { credentials: [role(), token()], activeDeadlineSeconds: 3600 })
-  const before = await database.active(task)
-  await scenario.remove('secrets', `taskbound-${task}`)
-  await scenario.patch('agenttasks', task, { spec: { suspend: true } })
-  await scenario.until(task, 'Suspended')
-  await onlyAlive(database)
-  await scenario.patch('agenttasks', task, { spec: { suspend: false } })
-  const after = await database.active(task)
-  expect(after.username).not.toBe(before.username)
-  await onlyAlive(database, after.username)
-  await end(task)
-}, 60_000)

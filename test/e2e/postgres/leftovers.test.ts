@@ -1,5 +1,5 @@
-// The cases in which operators of this kind leave credentials alive: the source down while tasks are deleted, kills, orderly restarts, a
-// namespace deleted with its provider, Secrets deleted by hand, a namespace deleted while nobody runs. PostgreSQL is asked each time.
+// The cases in which operators of this kind leave credentials alive: the source down while tasks are deleted, kills, orderly restarts,
+// Secrets deleted by hand. PostgreSQL is asked each time. Namespaces that are deleted are in test/e2e/matrix/namespace.test.ts.
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { eventually } from '../../support/cluster.ts'
@@ -9,7 +9,6 @@ import { createDatabase, type Database, onlyAlive } from '../support/database.ts
 import { createScenario, runOperator, type Scenario } from '../support/scenario.ts'
 
 const count = 20
-const api = '/apis/taskbound.dev/v1alpha1'
 let scenario: Scenario
 let database: Database
 let operator: RunningOperator | undefined
@@ -105,25 +104,4 @@ test('Secrets that are deleted by hand bring no second role, and none outlives i
   await onlyAlive(database, ...before)
   await remove()
   await none('Secrets deleted by hand, then the tasks')
-})
-
-test('the provider is deleted together with the namespace', async () => {
-  operator = await runOperator()
-  await begun()
-  await scenario.kube.must('DELETE', `${api}/clustercredentialproviders/${database.name}`)
-  await scenario.kube.must('DELETE', `/api/v1/namespaces/${scenario.namespace}`)
-  await none('namespace and its provider deleted')
-})
-
-test('a namespace with 50 live tasks is deleted while nobody runs: it goes at once, and the roles after the start', async () => {
-  operator = await runOperator()
-  await begun(50)
-  await operator.stop()
-  operator = undefined
-  await scenario.kube.must('DELETE', `/api/v1/namespaces/${scenario.namespace}`)
-  const gone = async () => expect((await scenario.kube.request('GET', `/api/v1/namespaces/${scenario.namespace}`)).status).toBe(404)
-  await eventually(gone, { timeoutMs: 60_000, everyMs: 200 })
-  expect(await database.alive()).toHaveLength(50)
-  operator = await runOperator()
-  await none('namespace deleted while nobody ran')
 })

@@ -22,6 +22,8 @@ export interface Database {
   readonly server: Postgres
   /** name of the ClusterCredentialProvider */
   readonly name: string
+  /** the entry of `spec.credentials` */
+  readonly credential: Readonly<Record<string, unknown>>
   /** A task that asks for a role, with what `scenario.task` takes beside it. */
   task(name?: string, spec?: Readonly<Record<string, unknown>>, credential?: Readonly<Record<string, unknown>>): Promise<string>
   /** What the Secret of a task holds; `undefined` while there is none. */
@@ -56,6 +58,8 @@ export interface Reached {
   readonly host: string
   readonly port: number
   readonly addresses: readonly string[]
+  /** of who stands in between */
+  readonly ca?: string
 }
 
 const onLoopback = (port: number): Reached => ({ host: 'localhost', port, addresses: ['127.0.0.0/8', '::1'] })
@@ -71,7 +75,7 @@ export async function createDatabase(
   const password = randomBytes(18).toString('base64url')
   await server.query(setUp(server.version, password))
   const way = await through(server)
-  const { host, port, addresses } = typeof way === 'number' ? onLoopback(way) : way
+  const { host, port, addresses, ca = server.ca } = typeof way === 'number' ? onLoopback(way) : way
   const name = `${scenario.name}-db`
   await kube.must('POST', `/api/v1/namespaces/${operatorNamespace}/secrets`, {
     metadata: { name, annotations: { 'taskbound.dev/origin': `${host}:${port}` } },
@@ -90,7 +94,7 @@ export async function createDatabase(
         port,
         databases: ['postgres'],
         groups: ['app_read'],
-        caBundle: server.ca,
+        caBundle: ca,
         loginSecretRef: { name },
         ...(server.standbyPort === undefined ? {} : { endpoints: [{ host: 'localhost', port: server.standbyPort }] }),
       },
@@ -110,17 +114,12 @@ export async function createDatabase(
   const database: Database = {
     server,
     name,
+    credential: { name: 'db', providerRef: { kind: 'ClusterCredentialProvider', name }, audience: undefined, scopes: ['app_read'] },
     task: (task, spec = {}, credential = {}) =>
       scenario.task({
         ...(task === undefined ? {} : { name: task }),
         spec,
-        credential: {
-          name: 'db',
-          providerRef: { kind: 'ClusterCredentialProvider', name },
-          audience: undefined,
-          scopes: ['app_read'],
-          ...credential,
-        },
+        credential: { ...database.credential, ...credential },
       }),
     async given(task) {
       const { status, body } = await kube.request('GET', scenario.path('secrets', `taskbound-${task}`))

@@ -242,6 +242,30 @@ const outside: Row = {
     },
     {
       kind: 'series',
+      title: 'Providers that cannot issue',
+      description:
+        'Providers whose Ready condition is not True: their tasks wait and say why, and what they have lives on until it expires.',
+      unit: 'short',
+      ...half,
+      thresholds: [[1, 'red']],
+      queries: [{ expr: `1 - min by (provider) (taskbound_provider_ready{${ours}})`, legend: '{{provider}}' }],
+    },
+    {
+      kind: 'series',
+      title: 'Ended at their source',
+      description: 'Credentials of live tasks that somebody else ended at their source: how many, and when.',
+      unit: 'short',
+      ...half,
+      thresholds: [[1, 'orange']],
+      queries: [
+        {
+          expr: `sum by (provider) (increase(taskbound_credentials_revoked_externally_total{${ours}}[$__rate_interval]))`,
+          legend: '{{provider}}',
+        },
+      ],
+    },
+    {
+      kind: 'series',
       title: 'Ledger, how full',
       description: 'Open rows of the namespace that has the most of them, as a part of what one namespace may have.',
       unit: 'percentunit',

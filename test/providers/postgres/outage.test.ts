@@ -3,6 +3,9 @@
 import { createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { milliseconds } from '../../../src/lib/instant.ts'
+import { eventually } from '../../support/cluster.ts'
+import { createGate } from '../../support/faults/gate.ts'
+import { startSqlProxy } from '../../support/faults/sqlproxy.ts'
 import type { Postgres } from '../../support/postgres/server.ts'
 import { accepts, done, makeWorld, startServer, type World } from './world.ts'
 
@@ -42,6 +45,23 @@ test('connections that a restart killed cost no revocation', async () => {
   await server.up()
   expect(await task.revoke()).toEqual(done)
 }, 60_000)
+
+test('a connection that is cut while a statement is answered fails that statement and nothing else', async () => {
+  const gate = createGate()
+  const proxy = await startSqlProxy(gate, 'it', server)
+  const cut = makeWorld(server, { port: proxy.port, caBundle: proxy.ca })
+  const trap = gate.set({ when: 'after', matches: ({ what }) => what.includes('create role') })
+  const lease = cut.lease()
+  const asking = cut.provider.issue(cut.params, cut.order(), { lease })
+  await eventually(() => expect(trap.caught()).toBe(true))
+  trap.release('cut')
+  expect(await asking).toMatchObject({ ok: false, failure: { message: expect.stringMatching(/was cut|connection failed/) } })
+  // it was made, and nobody heard of it
+  expect(await server.query(`select rolcanlogin from pg_roles where rolname = '${lease.handle}'`)).toEqual([{ rolcanlogin: true }])
+  expect(await cut.provider.revoke(cut.params, { lease })).toEqual(done)
+  await cut.close()
+  await proxy.close()
+}, 20_000)
 
 test('a server that takes the call and says nothing is not waited for beyond the time there is', async () => {
   const sockets: Socket[] = []

@@ -12,6 +12,7 @@ async function contractWorld(): Promise<ProviderWorld<ServiceAccountTokenParams>
     order: world.order,
     record: () => undefined,
     lease: world.lease,
+    noted: world.noted,
     accepts: async (issued) => world.fake.admits(tokenIn(issued), audience),
     breakSource(canary) {
       world.fake.before = () => ({ status: 500, body: { kind: 'Status', reason: canary, message: canary } })

@@ -258,6 +258,33 @@ describe('revoked means refused', () => {
   )
 })
 
+describe('a look at what should be alive', () => {
+  const rows: readonly (readonly [string, (world: World) => void, string])[] = [
+    ['its anchor is there', () => undefined, 'Alive'],
+    ['its anchor is gone', ({ fake }) => fake.secrets.clear(), 'Dead'],
+    [
+      'another Secret has the name',
+      ({ fake }) => {
+        for (const key of fake.secrets.keys()) fake.secrets.set(key, { uid: 'x', ours: true, finalizer: false, deletedAt: undefined })
+      },
+      'Dead',
+    ],
+    ['the API server fails', ({ fake }) => void Object.assign(fake, { before: () => ({ status: 500, body: {} }) }), 'Unknown'],
+    ['it refuses', ({ fake }) => void Object.assign(fake, { before: () => ({ status: 403, body: {} }) }), 'Unknown'],
+    ['it does not answer', ({ fake }) => void Object.assign(fake, { before: () => 'lost' }), 'Unknown'],
+    ['nothing was noted', ({ notes }) => notes.clear(), 'Unknown'],
+    ['what was noted is none of its anchor', ({ notes }) => notes.forEach((_, handle) => void notes.set(handle, '{}')), 'Unknown'],
+  ]
+  test.each(rows)('%s', async (_name, change, sight) => {
+    const world = makeWorld()
+    const { lease } = await world.issue()
+    change(world)
+    const before = anchorsOf(world)
+    expect(await world.provider.outside?.inspection?.look(params, [world.noted(lease)])).toEqual([sight])
+    expect(anchorsOf(world)).toEqual(before)
+  })
+})
+
 describe('lost answers and crashes', () => {
   test('an anchor that nobody noted has no token: its row closes at once, and it is deleted by its name', async () => {
     const world = makeWorld()

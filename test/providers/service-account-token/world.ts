@@ -34,6 +34,8 @@ export interface World {
   readonly notes: Map<string, string>
   readonly dying: Set<string>
   lease(): Lease
+  /** the row as its provider is shown it later */
+  noted(lease: Lease): Lease
   order(change?: Partial<Order>): Order
   issue(change?: Partial<Order>, its?: ServiceAccountTokenParams): Promise<Result<Issued, Failure> & { readonly lease: Lease }>
   /** a leader of a later term, which remembers nothing */
@@ -97,6 +99,10 @@ export function makeWorld(): World {
       },
     },
     lease: () => ({ handle: `${prefix}${random(26)}`, effectBy: plus(clock.now(), seconds(30)), namespace: 'finance' }),
+    noted(lease) {
+      const reference = notes.get(lease.handle)
+      return reference === undefined ? lease : { ...lease, reference }
+    },
     order(change) {
       const issuedAt = at(Math.floor(clock.now() / 1000) * 1000)
       const deadline = clock.monotonic() + 25_000

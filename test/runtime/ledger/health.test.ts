@@ -2,7 +2,7 @@ import { beforeEach, expect, jest, test } from '@jest/globals'
 import { ok } from '../../../src/lib/result.ts'
 import { createHealth } from '../../../src/runtime/ledger/health.ts'
 
-const source = { uid: 'u', name: 'corp' }
+const source = { uid: 'u', key: 'corp' }
 let checked: string[]
 let changed: string[]
 let health: ReturnType<typeof createHealth>

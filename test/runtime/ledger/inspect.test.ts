@@ -50,7 +50,7 @@ function world(names = handles(1), batch = 10) {
     leases: { get: (key) => rows.get(key), values: () => rows.values() },
     tasks: { get: () => task },
     findProvider: (type) => (type === 'fake' ? provider : undefined),
-    settings: { of: async () => (w.settings ? ok({}) : fail({ reason: 'RevocationUnconfirmed', message: 'not kept' })) },
+    settings: { of: () => [async () => (w.settings ? ok({}) : fail({ reason: 'RevocationUnconfirmed', message: 'not kept' }))] },
     clock: { now: () => time(60), monotonic: () => milliseconds(w.now) },
     entropy: { unit: () => 0.5 },
     leads: () => w.leads,

@@ -12,6 +12,7 @@ import { at, type Duration, milliseconds, seconds } from '../../../src/lib/insta
 import { Material } from '../../../src/lib/material.ts'
 import { fail, ok, type Result } from '../../../src/lib/result.ts'
 import { createSeal, type Seal } from '../../../src/lib/seal.ts'
+import type { HandedData } from '../../../src/ports/handed.ts'
 import type { AuditEntry, EventNote } from '../../../src/ports/journal.ts'
 import type { Promises, Provider, Reservation, Unrevoked } from '../../../src/ports/provider.ts'
 import { noTracer } from '../../../src/ports/tracer.ts'
@@ -30,7 +31,15 @@ export const order = {
   expiresAt: at(t0 + 600_000),
 }
 export const providerObject = (name = 'corp', uid = 'provider-1'): ProviderObject =>
-  ({ name, uid: asUid(uid), type: 'fake', params: { host: name }, namespace: '' }) as unknown as ProviderObject
+  ({
+    name,
+    key: name,
+    kind: 'ClusterCredentialProvider',
+    uid: asUid(uid),
+    type: 'fake',
+    params: { host: name },
+    namespace: '',
+  }) as unknown as ProviderObject
 export const handle = (attempt = 1, task = makeTask()): string => handleOf(prefix, task.uid, 'db', attempt)
 export const failed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
 
@@ -52,6 +61,7 @@ export function makeLedger(
   const tasks = createStore<Task>()
   const providers = createStore<ProviderObject>()
   let keptTimes = 0
+  const handed: { login: Result<HandedData, string> } = { login: ok({ password: new Material('planted') }) }
   const documents = new Map<string, unknown>()
   /** what each revocation was told that the source calls it */
   const references: (string | undefined)[] = []
@@ -145,6 +155,7 @@ export function makeLedger(
 
   const provider = {
     type: 'fake',
+    handed: ({ host }: { host: string }) => ({ secret: 'login', keys: ['password'], origins: [host] }),
     promises: () => source.promises ?? { revocation: 'Immediate', bound: source.bound },
     outside: {
       settling: seconds(0),
@@ -184,6 +195,10 @@ export function makeLedger(
       documents.set(name, value)
       return ok(undefined)
     },
+    async remove() {
+      documents.delete(name)
+      return ok(undefined)
+    },
   })
 
   const checked: string[] = []
@@ -217,6 +232,8 @@ export function makeLedger(
     absorb: see,
     document,
     seal: options.seal ?? createSeal([new Material(randomBytes(32))], randomBytes),
+    readHanded: async () => handed.login,
+    notReady: () => undefined,
     leads: options.leads ?? (() => true),
     changed: (key) => void changed.push(key),
     clock: { now: () => at(clock.wall), monotonic: () => milliseconds(clock.mono) },
@@ -241,6 +258,7 @@ export function makeLedger(
     tasks,
     providers,
     documents,
+    handed,
     kept: () => keptTimes,
     rows,
     audit,
@@ -262,7 +280,7 @@ export function makeLedger(
     state: (name: string): string | undefined => leases.get(`${namespace}/${name}`)?.state,
     message: (name: string): string | undefined => leases.get(`${namespace}/${name}`)?.message,
     provide: (object = providerObject()) =>
-      providers.observe('', { key: object.name, uid: object.uid, resourceVersion: String(++version), value: object }),
+      providers.observe('', { key: object.key, uid: object.uid, resourceVersion: String(++version), value: object }),
     put: (task: Task) => tasks.observe('', { key: task.key, uid: task.uid, resourceVersion: String(++version), value: task }),
     vanish: (task: Task) =>
       tasks.remove('', {

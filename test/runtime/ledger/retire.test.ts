@@ -47,7 +47,7 @@ function world() {
           },
         },
       }) as unknown as Provider<unknown>,
-    settings: { of: async () => ok({}) },
+    settings: { of: () => [async () => ok({})] },
     writes: {
       async patchStatus(_place: unknown, version: string, status: { reference: string }) {
         if (!w.writable) return fail({ kind: 'http', status: 409, reason: 'Conflict', message: '' })

@@ -1,0 +1,69 @@
+// What the crash matrix knows of one type of provider: its real server, a task's entry for it, every await of its own while it issues, renews
+// and revokes, and ways to ask the server itself what is alive. A new type is a file in subjects/ and a line in subjects.ts.
+
+import type { Gate, TrapOptions } from '../../support/faults/gate.ts'
+import type { RunningOperator } from '../../support/operator.ts'
+import type { Scenario } from '../support/scenario.ts'
+
+export type Step = 'issue' | 'renew' | 'end'
+
+/** One task, as a point must know it. While it is issued it has no row yet. */
+export interface OneTask {
+  readonly name: string
+  /** handles of its rows so far */
+  handles(): readonly string[]
+}
+
+/** A place at which the operator waits for somebody. */
+export interface Point {
+  readonly step: Step
+  readonly at: string
+  trap(task: OneTask): Omit<TrapOptions, 'when'>
+}
+
+/** Keys of a task's Secret with their text. */
+export type Fields = Readonly<Record<string, string>>
+
+export interface Context {
+  readonly scenario: Scenario
+  /** what proxies before a source are to ask; without it there are none */
+  readonly gate: Gate | undefined
+  /** URL of the issuer, whoever leads */
+  readonly issuer: string
+  readonly operator: RunningOperator
+  /** whatever was ever written into a Secret */
+  delivered(): readonly Fields[]
+}
+
+export interface Subject {
+  /** as in `spec.type` */
+  readonly type: string
+  /** name of its ClusterCredentialProvider */
+  readonly provider: string
+  /** what it was measured against, with its version */
+  readonly server: string
+  /** the entry of `spec.credentials` */
+  readonly credential: Readonly<Record<string, unknown>>
+  readonly points: readonly Point[]
+  /** `Successor`: what a renewal replaces lives on beside it, to its own expiry or the task's end */
+  readonly renewal: 'InPlace' | 'Successor'
+  /** for how long at most something may live that the server itself lost, when whoever asked for it was gone; default 0 */
+  readonly lostLifeMs?: number
+  /** Ids of all that is alive at the server and ours. */
+  alive(): Promise<readonly string[]>
+  /**
+   * The id of what a Secret holds.
+   * @param handle of the row that is open, where there is one
+   */
+  idOf(fields: Fields, handle: string): string
+  /** Whether the server, or who relies on it, takes it. */
+  works(fields: Fields): Promise<boolean>
+  /** What is left at the server at the very end, though it is dead, and should not be. */
+  leftovers?(): Promise<readonly string[]>
+  close(): Promise<void>
+}
+
+export interface SubjectType {
+  readonly points: readonly Point[]
+  start(context: Context): Promise<Omit<Subject, 'type' | 'points'>>
+}

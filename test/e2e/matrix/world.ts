@@ -1,0 +1,245 @@
+// Where the subjects live: one namespace, one operator (or two) behind proxies, one task of each type at a time, and the question that all of
+// this is for: what is alive at the servers, and is it what the Secrets of live tasks hold?
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { eventually } from '../../support/cluster.ts'
+import { type ApiProxy, startApiProxy } from '../../support/faults/apiproxy.ts'
+import { type Front, startFront } from '../../support/faults/front.ts'
+import { createGate, type Gate } from '../../support/faults/gate.ts'
+import { type OperatorOptions, type RunningOperator, startOperator } from '../../support/operator.ts'
+import { freeLease } from '../faults/tokens.ts'
+import { createScenario, type Scenario } from '../support/scenario.ts'
+import type { Fields, OneTask, Subject } from './subject.ts'
+import { subjects as starters } from './subjects.ts'
+
+const ledger = '/apis/taskbound.dev/v1alpha1/namespaces/taskbound-system/credentialleases'
+/** More than half of the life of what is asked for, after which it is renewed. */
+const jump = 170_000
+export const ttlSeconds = 300
+const patient = { timeoutMs: 60_000, everyMs: 100 }
+/** How long something may be alive that will be dead in a moment, before it counts as lost by its server. */
+const usual = 5_000
+
+export interface Row {
+  readonly handle: string
+  readonly state: string
+}
+
+/** One task of each subject, by type. */
+export type Tasks = ReadonlyMap<string, OneTask>
+
+export interface World {
+  readonly scenario: Scenario
+  readonly gate: Gate
+  readonly api: ApiProxy
+  readonly subjects: readonly Subject[]
+  readonly front: Front
+  operator: RunningOperator
+  /** Starts an operator; with `ahead` one whose clock stands where that of another does that was told to jump. */
+  start(options?: Partial<OperatorOptions>, ahead?: boolean): Promise<RunningOperator>
+  /** Starts one in place of one that is gone, and waits until it leads. */
+  restart(ahead?: boolean): Promise<void>
+  /** Names of tasks that are to be made, one for each of these subjects. */
+  name(label: string, of: readonly Subject[]): Tasks
+  create(tasks: Tasks): Promise<void>
+  /** whatever was ever given to a task of this type */
+  given(subject: Subject): readonly Fields[]
+  /** Waits until each of these tasks is live, with one credential and no more. Answers what was found, by type. */
+  live(tasks: Tasks, step: 'issue' | 'renew'): Promise<ReadonlyMap<string, string>>
+  /** Ends them, if they are not ended, and waits until the servers say that nothing of theirs is alive. */
+  dead(tasks: Tasks): Promise<ReadonlyMap<string, string>>
+  /** Waits for what servers lost, and for what is swept up later. */
+  nothingLeft(): Promise<void>
+  close(): Promise<void>
+}
+
+const preload = ['test/support/preload/jump.ts']
+/** Of a type without rows nothing is said. */
+const counted = ({ length }: readonly Row[]): string => (length === 0 ? '' : `${length} row${length === 1 ? '' : 's'}`)
+const decode = (data: Readonly<Record<string, string>>): Fields =>
+  Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
+
+/**
+ * @param types of the subjects; default all
+ * @param direct whether nothing stands between the operator and the servers
+ */
+export async function createWorld(types: readonly string[] = Object.keys(starters), direct = false): Promise<World> {
+  const folder = await mkdtemp(join(tmpdir(), 'taskbound-matrix-'))
+  const scenario = await createScenario('matrix')
+  const { kube } = scenario
+  const gate = createGate()
+  const api = await startApiProxy(gate, kube.kubeconfig, join(folder, 'kubeconfig.json'))
+  const front = await startFront()
+  const issuer = `https://127.0.0.1:${front.port}`
+  const running: RunningOperator[] = []
+  const fieldsOf = (task: string): readonly Fields[] => api.delivered().flatMap((one) => (one.task === task ? [decode(one.data)] : []))
+  /** What servers lost, and until when they may keep it. */
+  const lost = new Map<string, number>()
+  let count = 0
+
+  const start: World['start'] = async (options = {}, ahead = false) => {
+    const env = { TASKBOUND_TEST_JUMP: String(jump), ...(ahead ? { TASKBOUND_TEST_AHEAD: String(jump) } : {}) }
+    const operator = await startOperator({
+      kubeconfig: direct ? kube.kubeconfig : api.kubeconfig,
+      preload,
+      issuerUrl: issuer,
+      env,
+      ...options,
+    })
+    running.push(operator)
+    return operator
+  }
+
+  await freeLease(scenario)
+  const first = await start()
+  front.target = first.issuerPort
+  await first.active()
+  const context = {
+    scenario,
+    gate: direct ? undefined : gate,
+    issuer,
+    operator: first,
+    delivered: () => api.delivered().map(({ data }) => decode(data)),
+  }
+  const subjects = await Promise.all(
+    types.map(async (type): Promise<Subject> => {
+      const known = starters[type]
+      if (known === undefined) throw new Error(`there is no subject ${type}`)
+      return { ...(await known.start(context)), type, points: known.points }
+    }),
+  )
+
+  async function rowsOf(task: string): Promise<readonly Row[]> {
+    const { items } = await kube.must('GET', ledger)
+    type Item = { metadata: { name: string }; spec: { task: { name: string; namespace: string } }; status?: { state: string } }
+    return (items as Item[])
+      .filter(({ spec }) => spec.task.name === task && spec.task.namespace === scenario.namespace)
+      .map(({ metadata, status }) => ({ handle: metadata.name, state: status?.state ?? 'Intended' }))
+  }
+  const of = (type: string): Subject => {
+    const subject = subjects.find((one) => one.type === type)
+    if (subject === undefined) throw new Error(`there is no subject ${type}`)
+    return subject
+  }
+  const each = async (tasks: Tasks, work: (subject: Subject, task: OneTask) => Promise<string>): Promise<ReadonlyMap<string, string>> => {
+    const said = await Promise.allSettled([...tasks].map(async ([type, task]) => [type, await work(of(type), task)] as const))
+    const failures = said.flatMap((one, i) => (one.status === 'rejected' ? [`${[...tasks.keys()][i]}: ${String(one.reason)}`] : []))
+    if (failures.length > 0) throw new Error([...failures, 'the operator said:', world.operator.output().slice(-6000)].join('\n'))
+    return new Map(said.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])))
+  }
+
+  /** What is alive at a server must be known; what stays for longer than usual may only be what the server itself lost. */
+  async function known(subject: Subject, ids: readonly string[], begun: number): Promise<void> {
+    const now = performance.now()
+    const strangers = (await subject.alive()).filter((id) => !ids.includes(id) && !lost.has(id))
+    if (strangers.length === 0) return
+    if (subject.lostLifeMs === undefined || strangers.length > 1 || now - begun < usual)
+      throw new Error(`alive at ${subject.server} and nobody's: ${strangers.join(', ')}`)
+    for (const id of strangers) lost.set(id, now + subject.lostLifeMs)
+  }
+
+  const isLive = async (subject: Subject, { name: task }: OneTask, step: 'issue' | 'renew'): Promise<string> => {
+    const begun = performance.now()
+    return eventually(async () => {
+      const { status } = await kube.must('GET', scenario.path('agenttasks', task))
+      const ready = (status?.conditions as { type: string; reason: string; message: string }[] | undefined)?.find((c) => c.type === 'Ready')
+      if (ready?.reason !== 'Active') throw new Error(`task ${task} is ${ready?.reason}: ${ready?.message}`)
+      const { data } = await kube.must('GET', scenario.path('secrets', `taskbound-${task}`))
+      const given = decode(data)
+      const rows = await rowsOf(task)
+      const open = rows.filter(({ state }) => state !== 'Revoked')
+      const outside = subject.points.some(({ at }) => at === 'the row')
+      if (outside && (open.length !== 1 || open[0]?.state !== 'Issued'))
+        throw new Error(`the rows of ${task} are ${rows.map(({ state }) => state).join(', ')}`)
+      const handle = open[0]?.handle ?? ''
+      const id = subject.idOf(given, handle)
+      if (step === 'renew' && status.attempt < 2) throw new Error(`task ${task} was not renewed yet`)
+      if (!(await subject.works(given))) throw new Error(`what the Secret of ${task} holds does not work`)
+      const alive = await subject.alive()
+      if (!alive.includes(id)) throw new Error(`${id} of ${task} is not alive; alive are ${alive.join(', ')}`)
+      // what a renewal replaces, or made and lost, is known to the row and dies with the task
+      if (step === 'issue' || subject.renewal === 'InPlace') await known(subject, [id], begun)
+      return [`attempt ${status.attempt}`, counted(rows)].filter(Boolean).join(', ')
+    }, patient)
+  }
+
+  const isDead = async (subject: Subject, { name: task }: OneTask): Promise<string> => {
+    await eventually(async () => {
+      const { Ready, Revoked } = await scenario.conditions(task)
+      if (Ready?.reason !== 'Completed') throw new Error(`task ${task} is ${Ready?.reason}: ${Ready?.message}`)
+      if (Revoked?.status !== 'True') throw new Error(`task ${task} is not revoked: ${Revoked?.message}`)
+      if ((await kube.request('GET', scenario.path('secrets', `taskbound-${task}`))).status !== 404)
+        throw new Error(`the Secret of ${task} is still there`)
+    }, patient)
+    const begun = performance.now()
+    return eventually(async () => {
+      const rows = await rowsOf(task)
+      if (rows.some(({ state }) => state !== 'Revoked')) throw new Error(`rows of ${task}: ${rows.map(({ state }) => state).join(', ')}`)
+      for (const fields of fieldsOf(task)) if (await subject.works(fields)) throw new Error(`something of ${task} still works`)
+      await known(subject, [], begun)
+      return counted(rows)
+    }, patient)
+  }
+
+  const world: World = {
+    scenario,
+    gate,
+    api,
+    subjects,
+    front,
+    operator: first,
+    start,
+    async restart(ahead = false) {
+      await freeLease(scenario)
+      const operator = await start({}, ahead)
+      world.operator = operator
+      front.target = operator.issuerPort
+      await operator.active()
+    },
+    name(label, chosen) {
+      count += 1
+      return new Map(
+        chosen.map(({ type }) => {
+          const name = `${label}-${count}-${type}`.toLowerCase()
+          return [type, { name, handles: () => [...api.handles()].flatMap(([handle, task]) => (task === name ? [handle] : [])) }]
+        }),
+      )
+    },
+    async create(tasks) {
+      const spec = { activeDeadlineSeconds: 86_400 }
+      await each(tasks, ({ credential }, { name }) => scenario.task({ name, spec, credential: { ...credential, ttlSeconds } }))
+    },
+    given: ({ type }) => api.delivered().flatMap(({ task, data }) => (task.endsWith(`-${type.toLowerCase()}`) ? [decode(data)] : [])),
+    live: (tasks, step) => each(tasks, (subject, task) => isLive(subject, task, step)),
+    async dead(tasks) {
+      await each(tasks, async (_subject, { name }) => {
+        await scenario.patch('agenttasks', name, { spec: { end: 'Completed' } })
+        return ''
+      })
+      return each(tasks, isDead)
+    },
+    async nothingLeft() {
+      const until = Math.max(performance.now() + 90_000, ...lost.values())
+      await eventually(
+        async () => {
+          for (const subject of subjects) {
+            const left = [...(await subject.alive()), ...((await subject.leftovers?.()) ?? [])]
+            if (left.length > 0) throw new Error(`left at ${subject.server}: ${left.join(', ')}`)
+          }
+        },
+        { timeoutMs: until - performance.now(), everyMs: 500 },
+      )
+    },
+    async close() {
+      await Promise.all(running.map((operator) => operator.stop()))
+      await Promise.all(subjects.map((subject) => subject.close()))
+      await api.close()
+      await front.close()
+      await scenario.close()
+      await rm(folder, { recursive: true })
+    },
+  }
+  return world
+}

@@ -1,0 +1,149 @@
+// A strict stand-in for GitHub over HTTPS: the calls of an App and of its tokens that the provider uses, refused as GitHub refuses them, and
+// ways to lie, to break, to act and not to answer.
+
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { jwtVerify } from 'jose'
+import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
+import { at } from '../../../src/lib/instant.ts'
+import { entropy } from '../../issuer/world.ts'
+import { badCredentials, installationOf, repositoriesOf, tokenOf } from './replies.ts'
+
+export type Json = Record<string, unknown>
+export interface Request {
+  readonly method: string
+  /** without a slash at its beginning */
+  readonly path: string
+  readonly headers: IncomingMessage['headers']
+  readonly body: Json
+  readonly bearer: string
+}
+export interface Token {
+  readonly repositories: readonly string[]
+  readonly permissions: Readonly<Record<string, string>>
+  /** epoch milliseconds */
+  readonly expires: number
+}
+export type Answer = { readonly status: number; readonly body?: unknown; readonly headers?: Record<string, string> }
+type Fate = Answer | 'cut' | undefined
+
+export const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
+/** As GitHub writes it: PKCS #1. */
+export const pem = keys.privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
+export const app = { clientId: 'Iv23liTaskbound', account: 'corp', installationId: 4711 } as const
+export const issueCall = `POST app/installations/${app.installationId}/access_tokens`
+export const endCall = 'DELETE installation/token'
+export const seeCall = 'GET installation/repositories'
+
+const says = (status: number, message: string): Answer => ({ status, body: { message, documentation_url: 'https://docs.github.com/rest' } })
+
+export async function startFake() {
+  const now = at(Date.now())
+  const names = { dns: ['localhost'], ips: [] }
+  const authority = generateAuthority(names, now, entropy)
+  const served = issueServing(authority, names, now, entropy)
+  const tokens = new Map<string, Token>()
+  const requests: Request[] = []
+  const fake = {
+    tokens,
+    requests,
+    installation: { suspended_at: null as string | null, permissions: { contents: 'write', issues: 'write', metadata: 'read' } as Json },
+    repositories: ['ledger', 'reports', 'secrets'],
+    /** answers in the place of the server, before it has done anything */
+    before: undefined as ((request: Request) => Fate | Promise<Fate>) | undefined,
+    /** changes what was done into another answer, or cuts it */
+    after: undefined as ((request: Request, answer: Answer) => Fate | Promise<Fate>) | undefined,
+    now: (): number => Date.now(),
+    port: 0,
+    caBundle: authority.certificate,
+    alive: (): readonly string[] => [...tokens].filter(([, { expires }]) => expires > fake.now()).map(([token]) => token),
+    calls: (): readonly string[] => requests.map(({ method, path }) => `${method} ${path.split('?')[0]}`),
+    async close() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+
+  async function asApp({ method, path, bearer, body }: Request): Promise<Answer> {
+    try {
+      // GitHub's limit counts from now, and its clock may be behind
+      const { payload } = await jwtVerify(bearer, keys.publicKey, {
+        algorithms: ['RS256'],
+        issuer: app.clientId,
+        currentDate: new Date(fake.now()),
+        requiredClaims: ['iat', 'exp'],
+      })
+      if (Number(payload.exp) > fake.now() / 1000 + 600) return says(401, "'Expiration time' claim ('exp') is too far in the future")
+      if (Number(payload.iat) > fake.now() / 1000) return says(401, "'Issued at' claim ('iat') must be an Integer in the past")
+    } catch {
+      return says(401, 'A JSON web token could not be decoded')
+    }
+    if (!path.startsWith(`app/installations/${app.installationId}`)) return says(404, 'Not Found')
+    if (method === 'GET') {
+      const { suspended_at, permissions } = fake.installation
+      return { status: 200, body: installationOf(app, permissions, suspended_at) }
+    }
+    const { repositories, permissions } = body as { repositories: string[]; permissions: Record<string, string> }
+    if (fake.installation.suspended_at !== null) return says(403, 'This installation has been suspended')
+    if (!repositories.every((name) => fake.repositories.some((one) => one.toLowerCase() === name.toLowerCase())))
+      return says(422, 'There is at least one repository that does not exist or is not accessible to the parent installation.')
+    const rank = (level: unknown): number => ['read', 'write', 'admin'].indexOf(String(level)) + 1
+    if (!Object.entries(permissions).every(([name, level]) => rank(fake.installation.permissions[name]) >= rank(level)))
+      return says(422, 'The permissions requested are not granted to this installation.')
+    const expires = Math.floor(fake.now() / 1000) * 1000 + 3_600_000
+    // the new format: a JWT behind the prefix, some 520 characters
+    const token = `ghs_${Buffer.from(entropy.bytes(48)).toString('base64url')}.${Buffer.from(entropy.bytes(290)).toString('base64url')}.${Buffer.from(entropy.bytes(48)).toString('base64url')}`
+    tokens.set(token, { repositories, permissions, expires })
+    return { status: 201, body: tokenOf(app.account, token, repositories, { ...permissions, metadata: 'read' }, new Date(expires)) }
+  }
+
+  function asToken({ method, path, bearer }: Request): Answer {
+    const token = tokens.get(bearer)
+    if (token === undefined || token.expires <= fake.now()) return { status: 401, body: badCredentials }
+    if (`${method} ${path}` === endCall) {
+      tokens.delete(bearer)
+      return { status: 204 }
+    }
+    if (`${method} ${path.split('?')[0]}` === seeCall) return { status: 200, body: repositoriesOf(app.account, token.repositories) }
+    return says(404, 'Not Found')
+  }
+
+  function act(request: Request): Answer | Promise<Answer> {
+    const { headers, path } = request
+    if (headers['user-agent'] === undefined) return { status: 403, body: 'Request forbidden by administrative rules.' }
+    if (headers['accept'] !== 'application/vnd.github+json' || headers['x-github-api-version'] !== '2022-11-28')
+      return says(400, 'Unsupported media type or version')
+    return path.startsWith('app/') ? asApp(request) : asToken(request)
+  }
+
+  async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const text = (await incoming.toArray()).join('')
+    const request: Request = {
+      method: incoming.method ?? '',
+      path: (incoming.url ?? '').slice(1),
+      headers: incoming.headers,
+      body: text === '' ? {} : (JSON.parse(text) as Json),
+      bearer: (incoming.headers.authorization ?? '').replace(/^Bearer /, ''),
+    }
+    requests.push(request)
+    const said = await fake.before?.(request)
+    const done = said ?? (await act(request))
+    const answer = done === 'cut' ? 'cut' : ((await fake.after?.(request, done)) ?? done)
+    if (answer === 'cut') return void response.destroy()
+    response.writeHead(answer.status, { 'content-type': 'application/json; charset=utf-8', ...answer.headers })
+    response.end(answer.body === undefined ? undefined : typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body))
+  }
+  const server = createServer(
+    { cert: served.certificate, key: new TextDecoder().decode(served.key.reveal()) },
+    (incoming, response) => void serve(incoming, response),
+  ).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  fake.port = (server.address() as AddressInfo).port
+  return fake
+}
+
+export type Fake = Awaited<ReturnType<typeof startFake>>

@@ -1,0 +1,145 @@
+// Before the API server: hands requests and watches on, does with each write what the gate says, and can refuse writes as an API server does
+// that is overloaded or has seen another writer. It reads what the operator writes, so that a test knows whatever was ever delivered.
+
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import {
+  type ClientHttp2Session,
+  connect,
+  constants,
+  createSecureServer,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { ownCertificate } from './certificate.ts'
+import type { Call, Gate } from './gate.ts'
+
+export interface ApiProxy {
+  /** path of a kubeconfig that goes through the proxy */
+  readonly kubeconfig: string
+  /** Answers a write with this status instead of handing it on; `undefined` hands it on. */
+  refuse: (call: Call) => 409 | 429 | 500 | undefined
+  /** what was written into Secrets so far, and taken, in order */
+  delivered(): readonly { readonly task: string; readonly data: Readonly<Record<string, string>> }[]
+  /** the task of each row of the ledger that was written, by handle */
+  handles(): ReadonlyMap<string, string>
+  close(): Promise<void>
+}
+
+interface Written {
+  readonly metadata?: { readonly name?: string }
+  readonly data?: Readonly<Record<string, string>>
+  readonly spec?: { readonly task?: { readonly name?: string } }
+}
+
+const reasons = { 409: 'Conflict', 429: 'TooManyRequests', 500: 'InternalError' } as const
+const dropped = new Set(['host', 'connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'http2-settings'])
+
+/** @param copy where to write the kubeconfig */
+export async function startApiProxy(gate: Gate, kubeconfig: string, copy: string): Promise<ApiProxy> {
+  const config = JSON.parse(readFileSync(kubeconfig, 'utf8'))
+  const { cluster } = config.clusters[0]
+  const { user } = config.users[0]
+  const pem = (data: string | undefined): Buffer | undefined => (data === undefined ? undefined : Buffer.from(data, 'base64'))
+  const tls = {
+    ca: pem(cluster['certificate-authority-data']),
+    cert: pem(user['client-certificate-data']),
+    key: pem(user['client-key-data']),
+  }
+  const target = new URL(cluster.server)
+  const own = ownCertificate()
+  const handles = new Map<string, string>()
+  const delivered: { readonly task: string; readonly data: Readonly<Record<string, string>> }[] = []
+  const sessions = new Map<ServerHttp2Session, ClientHttp2Session>()
+
+  function upstreamOf(session: ServerHttp2Session): ClientHttp2Session {
+    const known = sessions.get(session)
+    if (known !== undefined && !known.destroyed && !known.closed) return known
+    const made = connect(target.origin, tls)
+    made.on('error', () => undefined)
+    made.once('close', () => {
+      if (sessions.get(session) === made) session.destroy()
+    })
+    session.once('close', () => {
+      sessions.delete(session)
+      // what is held still arrives
+      made.close()
+    })
+    sessions.set(session, made)
+    return made
+  }
+
+  /** Whose it is; a row names its task only where it is made. */
+  function callOf(method: string, path: string, body: Written): Call {
+    const row = /\/credentialleases\/(tb[a-z2-7]+)/.exec(path)?.[1]
+    const named = body.metadata?.name ?? ''
+    if (method === 'POST' && path.endsWith('/credentialleases')) handles.set(named, body.spec?.task?.name ?? '')
+    const posted = path.endsWith('/secrets') ? named.replace(/^taskbound-/, '') : handles.get(named)
+    const task = /\/agenttasks\/([^/?]+)/.exec(path)?.[1] ?? /\/secrets\/taskbound-([^/?]+)/.exec(path)?.[1]
+    return { to: 'kube', what: `${method} ${path.split('?')[0]}`, task: task ?? (row === undefined ? posted : handles.get(row)) }
+  }
+
+  async function pass(near: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
+    const method = headers[':method'] ?? 'GET'
+    const path = headers[':path'] ?? '/'
+    near.on('error', () => undefined)
+    const session = near.session as ServerHttp2Session
+    const writes = method !== 'GET'
+    const body = writes ? Buffer.concat(await near.toArray()) : Buffer.alloc(0)
+    const json = (body.length === 0 ? {} : JSON.parse(body.toString())) as Written
+    const call = callOf(method, path, json)
+    const cut = (): void => void (near.destroyed || near.close(constants.NGHTTP2_INTERNAL_ERROR))
+    const refused = writes ? proxy.refuse(call) : undefined
+    if (refused !== undefined) {
+      const status = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: reasons[refused], code: refused, message: 'injected' }
+      if (near.destroyed) return
+      near.respond({ ':status': refused, 'content-type': 'application/json', ...(refused === 429 ? { 'retry-after': '1' } : {}) })
+      return void near.end(JSON.stringify(status))
+    }
+    if (writes && (await gate.before(call)) === 'cut') return cut()
+    const kept = Object.entries(headers).filter(([name]) => !name.startsWith(':') && !dropped.has(name))
+    const asked: OutgoingHttpHeaders = { ...Object.fromEntries(kept), ':method': method, ':path': path, ':authority': target.host }
+    const far = upstreamOf(session).request(asked, { endStream: body.length === 0 })
+    if (body.length > 0) far.end(body)
+    far.on('error', cut)
+    near.once('close', () => far.close())
+    const [answer] = (await once(far, 'response')) as [IncomingHttpHeaders]
+    const ok = Number(answer[':status']) < 300
+    if (ok && call.task !== undefined && / .*\/secrets(\/|$)/.test(call.what) && (method === 'POST' || method === 'PUT'))
+      delivered.push({ task: call.task, data: json.data ?? {} })
+    if (writes && (await gate.after(call)) === 'cut') return cut()
+    if (near.destroyed) return
+    near.respond(answer as OutgoingHttpHeaders)
+    far.pipe(near)
+  }
+
+  const server = createSecureServer({ cert: own.cert, key: own.key })
+  server.on('session', (session) => void session.on('error', () => undefined))
+  server.on('stream', (near, headers) => {
+    void pass(near, headers).catch(() => void (near.destroyed || near.close(constants.NGHTTP2_INTERNAL_ERROR)))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const through = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const authority = { server: through, 'certificate-authority-data': Buffer.from(own.ca).toString('base64') }
+  writeFileSync(copy, JSON.stringify({ ...config, clusters: [{ ...config.clusters[0], cluster: authority }] }), { mode: 0o600 })
+
+  const proxy: ApiProxy = {
+    kubeconfig: copy,
+    refuse: () => undefined,
+    delivered: () => delivered,
+    handles: () => handles,
+    async close() {
+      for (const [near, far] of sessions) {
+        far.destroy()
+        near.destroy()
+      }
+      server.close()
+      await once(server, 'close')
+    },
+  }
+  return proxy
+}
