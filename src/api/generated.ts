@@ -805,6 +805,7 @@ export interface WebhookProviderSpec {
    * Certificates (PEM) of the authorities that may vouch for the service. Without it those that Node.js ships are trusted.
    */
   readonly caBundle?: string
+  readonly clientCertificateSecretRef?: WebhookProviderSpecClientCertificateSecretRef
   /**
    * How long after the service has confirmed a revocation the credential may still work somewhere, for example because of a cache. It is what its author promises; policies and users are shown it.
    */
@@ -813,6 +814,15 @@ export interface WebhookProviderSpec {
    * The longest life of a credential without renewal; a task that asks for more is refused.
    */
   readonly maxTTLSeconds: number
+}
+/**
+ * A Secret in the operator's namespace with a client certificate in the keys `tls.crt` and `tls.key`, by which the service knows the operator instead of by login tokens: none is sent then, and only the body says of which task a call is. The Secret must carry the annotation `taskbound.dev/origin` with scheme, host and port of `url`, so that nobody else is shown the certificate.
+ */
+export interface WebhookProviderSpecClientCertificateSecretRef {
+  /**
+   * Name of the Secret.
+   */
+  readonly name: string
 }
 /**
  * A Vault or an OpenBao. For each credential the operator logs in there on behalf of the task, with a token that says which task it is; what it gets is decided by the role's `bound_claims` and policies there. For `type` `vault`.

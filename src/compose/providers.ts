@@ -59,7 +59,7 @@ export async function buildProviders(
   const readKey = createSecretReader(client, namespace)
   const githubApp = createGithubAppProvider({ wire: createGithubWire(http), clock, readKey, prefix })
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
-  const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
+  const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, readKey, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
   const aws = createAwsProvider({ wire: createStsWire(http), clock, logins, prefix })
   const existing = createStaticProvider({ readValue: createValueReader(client, namespace), clock, prefix })

@@ -124,7 +124,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const eventsDropped = counter('taskbound_events_dropped_total', 'Kubernetes events that could not be written and are lost.')
 
   const caps = options.caps ?? defaultCaps
-  const provider = atMost(caps.providers)
+  const [ofCluster, ofNamespaces] = [atMost(caps.providers), atMost(caps.providers)]
+  // those of namespaces, `<namespace>/<name>`, may be many: they must not take the places of the cluster's
+  const provider = (name: string): string => (name.includes('/') ? ofNamespaces(name) : ofCluster(name))
   const counted = new Set<string>()
   /** Prometheus sees no increase where a series begins with its first count, which would hide the first credential that dies late. */
   const countFromZero = (name: string): void => {

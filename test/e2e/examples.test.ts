@@ -19,6 +19,7 @@ const blocks = pages.flatMap((page) =>
 const namespaces = [
   'aws',
   'static',
+  'github',
   'quickstart',
   'oauth',
   'postgresql',

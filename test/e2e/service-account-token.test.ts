@@ -72,8 +72,8 @@ test('the token is what was ordered: of its ServiceAccount, for its audience, bo
   const look = (its: string, secret = name) =>
     scenario.kube.request(
       'DELETE',
-      `${scenario.path('secrets', secret)}?dryRun=All`,
-      { propagationPolicy: 'Background', preconditions: { uid: its } },
+      scenario.path('secrets', secret),
+      { propagationPolicy: 'Background', preconditions: { uid: its }, dryRun: ['All'] },
       { as: 'system:serviceaccount:taskbound-system:taskbound' },
     )
   expect(await look(uid)).toMatchObject({ status: 200, body: { kind: 'Status' } })
@@ -145,7 +145,7 @@ async function suspended(): Promise<string> {
   await scenario.patch('agenttasks', task, { spec: { suspend: true } })
   const ms = await tokened.refusedAfter(first, task, 40_000)
   // whoever checks the signature alone goes on: that is why `verification: Keys` is no more than `Checked`
-  const keys = createLocalJWKSet(await kube.must('GET', '/openid/v1/jwks'))
+  const keys = createLocalJWKSet(JSON.parse((await kube.kubectl(['get', '--raw', '/openid/v1/jwks'])).stdout))
   expect((await jwtVerify(first, keys, { audience: tokened.audience })).payload.sub).toBe(
     `system:serviceaccount:${scenario.namespace}:clerk`,
   )

@@ -258,6 +258,18 @@ describe('nobody can make series without bound', () => {
     expect(await series(use)).toBeLessThanOrEqual(most)
   })
 
+  test('by providers of namespaces, which take no place of the cluster’s', async () => {
+    const leases = () => [...Array.from({ length: 1_000 }, (_, i) => leaseRow({ provider: `n${i}/own` })), leaseRow({ provider: 'corp' })]
+    const { metrics, lines } = make({ leases })
+    for (let i = 0; i < 1_000; i++) metrics.revoked(`n${i}/own`, seconds(1))
+    metrics.revoked('corp', seconds(1))
+    const found = await lines()
+    expect(found.filter((line) => line.startsWith('taskbound_credential_overrun_seconds_count'))).toHaveLength(52)
+    expect(found).toContain('taskbound_credential_overrun_seconds_count{provider="corp"} 1')
+    expect(found.filter((line) => line.startsWith('taskbound_leases{provider="corp"'))).not.toEqual([])
+    expect(found.filter((line) => line.startsWith('taskbound_leases{'))).toHaveLength(52)
+  })
+
   test('by namespaces: beyond 200 they share `_other`', async () => {
     const tasks = Array.from({ length: 1_000 }, (_, i) => task(`n${i}`, [credential(30)]))
     const { lines } = make({ tasks: () => tasks })

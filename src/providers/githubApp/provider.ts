@@ -2,7 +2,7 @@
 // ended only by who has it, so it is kept, sealed, before it is delivered; that it is dead is believed when GitHub refuses it.
 
 import { isHandleOf } from '../../core/lease.ts'
-import { at, earliest, formatTime, milliseconds, plus, seconds } from '../../lib/instant.ts'
+import { at, earliest, formatTime, plus, seconds } from '../../lib/instant.ts'
 import { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -143,8 +143,8 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
     const message = `${where}: the answer to a request for it was lost, so nobody has it, and nobody can end it: it expires by itself, by ${formatTime(at(last))}`
     // who sent it may have an answer yet, and keeps it then
     const underWay = last - clock.now() > life + slack - answering
-    const deadIn = milliseconds(Math.min(lookAgain, last - clock.now()))
-    return fail({ reason: 'RevocationUnconfirmed', message, ...(underWay ? {} : { deadIn }) })
+    const until = at(Math.min(plus(clock.now(), lookAgain), last))
+    return fail({ reason: 'RevocationUnconfirmed', message, ...(underWay ? {} : { until }) })
   }
 
   async function ready(params: GithubAppParams): Promise<Result<undefined, Failure>> {

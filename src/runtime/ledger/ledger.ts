@@ -66,6 +66,8 @@ export interface LedgerDeps {
   readonly meter: Pick<Meter, 'revoked' | 'remained' | 'lost'>
   readonly tracer: Pick<Tracer, 'span'>
   readonly log: Log
+  /** whether no task waits to be looked at: a takeover has all of them looked at, after what is more urgent */
+  readonly calm: () => boolean
   /** whether tasks of a namespace are served by this installation */
   readonly serves: (namespace: string) => boolean
   readonly namespace: string

@@ -125,13 +125,13 @@ export function createFake(): Fake {
     return done({ kind: 'PartialObjectMetadata', metadata: { name, uid, resourceVersion: '1' } }, 201)
   }
 
-  function answer(method: string, path: string, body: Json, dry: boolean): Reply {
+  function answer(method: string, path: string, body: Json): Reply {
     const [, namespace = '', plural = '', name = '', sub] =
       /^\/api\/v1\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(path) ?? []
     if (method === 'POST' && plural === 'secrets') return create(namespace, body)
     if (method === 'DELETE' && plural === 'secrets') {
       if (body['propagationPolicy'] !== 'Background') return status(422, 'Invalid', 'fence')
-      return remove(`${namespace}/${name}`, body['preconditions'], dry)
+      return remove(`${namespace}/${name}`, body['preconditions'], body['dryRun']?.[0] === 'All')
     }
     if (method === 'POST' && sub === 'token') return token(namespace, name, body as never)
     if (path === '/apis/authentication.k8s.io/v1/tokenreviews') {
@@ -172,11 +172,11 @@ export function createFake(): Fake {
       return true
     },
     client: {
-      async request<T>({ method, path, body, query }: RequestOptions) {
+      async request<T>({ method, path, body }: RequestOptions) {
         const call = `${method} ${path}`
         fake.calls.push(call)
         const instead = fake.before(call)
-        const own = instead ?? answer(method, path, body ?? {}, query?.['dryRun'] === 'All')
+        const own = instead ?? answer(method, path, body ?? {})
         const said = instead === undefined && own !== 'lost' ? fake.after(call, own) : own
         if (said === 'lost') return fail({ kind: 'timeout', message: 'canary', sent: true } as const)
         return said.status < 300 ? ok({ status: said.status, body: said.body as T, headers: {} }) : fail(httpError(said.status, said.body))

@@ -245,6 +245,7 @@ export function makeLedger(
       lost: (name) => void lost.push(name),
     },
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
+    calm: () => true,
     serves: options.serves ?? (() => true),
     namespace,
     prefix,
