@@ -13,7 +13,7 @@ help: ## this list
 	@echo
 	@echo '  Needed: bash, Node and npm, openssl, and Go 1.26 or newer to build the Kubernetes control plane once (it is kept outside the clone).'
 	@echo '  In part instead of Go: TASKBOUND_HELM and TASKBOUND_HELM3=a helm of version 4 and of version 3, for the tests of the chart;'
-	@echo '  TASKBOUND_VAULT=a vault or bao; KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
+	@echo '  TASKBOUND_VAULT=a vault or bao; TASKBOUND_MOTO=a python that has moto 5.2 (else python3 with venv); KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
 	@echo '  (they apply CRDs and admission policies to it; TASKBOUND_TEST_USE_KUBECONFIG=0 makes them ignore it);'
 	@echo '  TASKBOUND_KEYCLOAK=folder of a built Keycloak 26 and TASKBOUND_MOTO=a python that has moto[server] 5.2, for make test-providers;'
 	@echo '  and TASKBOUND_PROMETHEUS=folder with prometheus and promtool, for make test-observability, where they are not on the PATH.'
