@@ -4,6 +4,7 @@
 import { isExpiring, isOpen, type Lease } from '../../core/lease.ts'
 import { splitKey, type TaskKey } from '../../core/names.ts'
 import type { Failure, LeaseFacts, Task } from '../../core/observed.ts'
+import { createBreather } from '../../kube/breather.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import { type KubeObject, pathOf } from '../../kube/objects.ts'
 import type { Writes } from '../../kube/patch.ts'
@@ -236,6 +237,17 @@ export function createLedger(deps: LedgerDeps): Ledger {
     }
   })
 
+  /** Not in one turn of the event loop: with many rows it would be longer than a leader may be silent. */
+  async function lookAtAll(): Promise<void> {
+    const breathe = createBreather(clock)
+    for (const lease of [...leases.values()]) {
+      look(lease, 'resync')
+      retirements.look(lease)
+      const pause = breathe()
+      if (pause !== undefined) await pause
+    }
+  }
+
   let sweeping: ReturnType<typeof setInterval> | undefined
   const ledger: Ledger = {
     intend(task, order, attempt, object) {
@@ -294,10 +306,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       sweeping.unref()
     },
     sweep() {
-      for (const lease of leases.values()) {
-        look(lease, 'resync')
-        retirements.look(lease)
-      }
+      void lookAtAll()
       handed.tidy()
       void sweep.all()
     },
