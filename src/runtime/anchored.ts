@@ -147,7 +147,8 @@ export function createAnchoredTokens(client: Pick<KubeClient, 'request'>): Ancho
 
 /** No Secret of that UID is there, or, where none is known, none of ours. */
 function isGone(failure: ApiError, { uid }: AnchorPlace): boolean {
-  const another = isConflict(failure) && failure.message.includes('UID in precondition')
+  // said by whoever looks before the deletion, or, where it changed since, by the storage
+  const another = isConflict(failure) && /UID in (the )?precondition/.test(failure.message)
   const foreign = uid === undefined && failure.message.includes('this Secret was not made by the operator')
   return isNotFound(failure) || another || foreign
 }

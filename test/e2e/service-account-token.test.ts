@@ -77,7 +77,7 @@ test('the token is what was ordered: of its ServiceAccount, for its audience, bo
       { as: 'system:serviceaccount:taskbound-system:taskbound' },
     )
   expect(await look(uid)).toMatchObject({ status: 200, body: { kind: 'Status' } })
-  expect(await look('another')).toMatchObject({ status: 409, body: { message: expect.stringContaining('UID in precondition') } })
+  expect(await look('another')).toMatchObject({ status: 409, body: { message: expect.stringContaining('the UID in the precondition') } })
   expect(await look(uid, 'taskbound-none.anchor')).toMatchObject({ status: 404 })
   expect(await tokened.anchors()).toContain(name)
   expect(await provider(tokened.provider)).toMatchObject({ revocation: { class: 'Immediate', boundSeconds: 70 } })
