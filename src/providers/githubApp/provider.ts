@@ -2,7 +2,7 @@
 // ended only by who has it, so it is kept, sealed, before it is delivered; that it is dead is believed when GitHub refuses it.
 
 import { isHandleOf } from '../../core/lease.ts'
-import { at, earliest, formatTime, plus, seconds } from '../../lib/instant.ts'
+import { at, earliest, formatTime, milliseconds, plus, seconds } from '../../lib/instant.ts'
 import { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -24,9 +24,7 @@ export interface GithubAppDependencies {
 
 const patience = 10_000
 /** How long after its sending the answer to a request may still be on its way to be kept. */
-const answering = seconds(60)
-/** Somebody who was paused may keep it late. */
-const lookAgain = seconds(300)
+const answering = milliseconds(patience + 2_000)
 
 export function createGithubAppProvider({ wire, clock, readKey, prefix }: GithubAppDependencies): Provider<GithubAppParams> {
   const appLogin = createAppLogin({ readKey, clock })
@@ -139,11 +137,10 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
       ({ ask, until }) => until > clock.now() && !reference.dead.includes(ask) && !tokens.some((token) => token.ask === ask),
     )
     if (lost.length === 0) return ok(undefined)
-    const last = Math.max(...lost.map(({ until }) => until))
-    const message = `${where}: the answer to a request for it was lost, so nobody has it, and nobody can end it: it expires by itself, by ${formatTime(at(last))}`
+    const until = at(Math.max(...lost.map((request) => request.until)))
+    const message = `${where}: the answer to a request for it was lost, so nobody has it, and nobody can end it: it expires by itself, by ${formatTime(until)}`
     // who sent it may have an answer yet, and keeps it then
-    const underWay = last - clock.now() > life + slack - answering
-    const until = at(Math.min(plus(clock.now(), lookAgain), last))
+    const underWay = until - clock.now() > life + slack - answering
     return fail({ reason: 'RevocationUnconfirmed', message, ...(underWay ? {} : { until }) })
   }
 
