@@ -100,13 +100,13 @@ test('50,000 rows fit, each is looked at after a takeover, and what is well is n
   }
   const longest = Math.max(...turns)
   const row = (held() - before) / count
-  console.log(
-    `a row: ${Math.round(each)} bytes as it came, ${Math.round(row)} with all that is kept of it; all were looked at in ${Math.round(turns.reduce((sum, turn) => sum + turn, 0))} ms, the longest turn took ${Math.round(longest)} ms`,
-  )
+  const all = turns.reduce((sum, turn) => sum + turn, 0)
+  const sizes = `a row: ${Math.round(each)} bytes as it came, ${Math.round(row)} with all that is kept of it`
+  console.log(`${sizes}; all were looked at in ${Math.round(all)} ms, the longest turn took ${Math.round(longest)} ms`)
   expect(calls.filter((call) => !call.startsWith('clean '))).toEqual([])
   expect(row).toBeLessThan(each)
   expect(row * count).toBeLessThan(200 * 2 ** 20)
   // not in one turn of the event loop, in which a leader could not renew its lease
-  expect(longest).toBeLessThan(0.8 * turns.reduce((sum, turn) => sum + turn, 0))
+  expect(turns.filter((turn) => turn > 3).length).toBeGreaterThan(5)
   await ledger.stop()
 })
