@@ -13,14 +13,15 @@ help: ## this list
 	@echo
 	@echo '  Needed: bash, Node and npm, openssl, and Go 1.26 or newer to build the Kubernetes control plane once (it is kept outside the clone).'
 	@echo '  In part instead of Go: TASKBOUND_HELM and TASKBOUND_HELM3=a helm of version 4 and of version 3, for the tests of the chart;'
-	@echo '  TASKBOUND_VAULT=a vault or bao; TASKBOUND_KEYCLOAK=folder of a built Keycloak 26 (else Java 17 and Maven); KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
+	@echo '  TASKBOUND_VAULT=a vault or bao; TASKBOUND_MOTO=a python that has moto 5.2 (else python3 with venv); KUBEBUILDER_ASSETS=folder with etcd, kube-apiserver and kubectl; or KUBECONFIG=a cluster that demo and tests may use'
 	@echo '  (they apply CRDs and admission policies to it; TASKBOUND_TEST_USE_KUBECONFIG=0 makes them ignore it);'
+	@echo '  TASKBOUND_KEYCLOAK=folder of a built Keycloak 26 and TASKBOUND_MOTO=a python that has moto[server] 5.2, for make test-providers;'
 	@echo '  and TASKBOUND_PROMETHEUS=folder with prometheus and promtool, for make test-observability, where they are not on the PATH.'
 
 demo: setup ## a task gets its credential and loses it at its end, on a real control plane, in a minute
 	@node test/demo/demo.ts
 
-test: check unit test-providers e2e ## everything: check, then unit tests, tests against the servers of providers, end-to-end tests
+test: check unit e2e ## everything that needs no more than `make demo`: check, then unit tests, end-to-end tests
 
 test-observability: setup ## metrics, alerts and dashboards in a real Prometheus; needs prometheus and promtool, as `make packages` installs
 	@mkdir -p $(RESULTS)
@@ -40,14 +41,14 @@ unit: setup ## tests that need Node, and Go or a helm
 	@mkdir -p $(RESULTS)
 	@npm run -s unit -- --json --outputFile=$(RESULTS)/unit.json
 
-test-providers: setup ## tests against the real servers of providers, built once (minutes, then they are kept)
+test-providers: setup ## tests against the real servers of providers, built once (minutes, then they are kept): needs Java 17, Maven and python3
 	@mkdir -p $(RESULTS)
 	@node test/tools/servers.ts
 	@npm run -s providers -- --json --outputFile=$(RESULTS)/providers.json
 
 e2e: setup ## tests against a real API server
 	@mkdir -p $(RESULTS)
-	@node test/tools/servers.ts
+	@node test/tools/servers.ts vault
 	@npm run -s e2e -- --json --outputFile=$(RESULTS)/e2e.json
 
 test-node: setup ## tests on a whole node, with the chart installed by helm: needs root and what `make packages` installs

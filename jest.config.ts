@@ -1,6 +1,6 @@
 // Five levels: `unit` needs Node alone, `e2e` a real API server that its global set-up starts (test/cluster), `providers`
-// (`*.servers.test.ts`) the real servers of providers, `observability` a Prometheus, `node` a whole node (root). `conformance` is for a service
-// of somebody else's, which it is told of by the environment.
+// (`*.servers.test.ts`) that and the real servers of providers, `observability` a Prometheus, `node` a whole node (root). `conformance` is for
+// a service of somebody else's, which it is told of by the environment.
 const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -19,12 +19,18 @@ export default {
       testPathIgnorePatterns: ['<rootDir>/test/(conformance|e2e|node|observability)/', '\\.servers\\.test\\.ts$'],
     },
     { ...common, displayName: 'conformance', testMatch: ['<rootDir>/test/conformance/**/*.test.ts'] },
-    // the first test of a server may have to build it
-    { ...common, displayName: 'providers', testMatch: ['<rootDir>/test/providers/**/*.servers.test.ts'] },
+    {
+      ...common,
+      displayName: 'providers',
+      testMatch: ['<rootDir>/test/{providers,e2e}/**/*.servers.test.ts'],
+      globalSetup: '<rootDir>/test/e2e/setup.ts',
+      globalTeardown: '<rootDir>/test/e2e/teardown.ts',
+    },
     {
       ...common,
       displayName: 'e2e',
       testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
+      testPathIgnorePatterns: ['\\.servers\\.test\\.ts$'],
       globalSetup: '<rootDir>/test/e2e/setup.ts',
       globalTeardown: '<rootDir>/test/e2e/teardown.ts',
     },

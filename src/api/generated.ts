@@ -638,9 +638,9 @@ export interface ClusterCredentialProvider {
  */
 export interface ClusterCredentialProviderSpec {
   /**
-   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent. `oauth`: access tokens of an OAuth authorization server of your own. `aws`: a session of an AWS role, which nobody can end. `githubApp`: installation tokens of a GitHub App for named repositories.
+   * What kind of source it is. `jwt`: tokens signed by the issuer of this installation. `postgres`: a login role of its own in a PostgreSQL server for each task. `webhook`: whatever a service of your own gives, by a contract over HTTPS. `vault`: what a Vault or an OpenBao gives a task that logs in there. `serviceAccountToken`: tokens that the API server signs for the ServiceAccount of the agent. `oauth`: access tokens of an OAuth authorization server of your own. `aws`: a session of an AWS role, which nobody can end. `githubApp`: installation tokens of a GitHub App for named repositories. `static`: a value that exists already and works on, an exception that a policy must permit by name.
    */
-  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken' | 'oauth' | 'aws' | 'githubApp'
+  readonly type: 'jwt' | 'postgres' | 'webhook' | 'vault' | 'serviceAccountToken' | 'oauth' | 'aws' | 'githubApp' | 'static'
   readonly namespaces?: NamespaceSelector
   /**
    * How sensitive what lies behind the provider is. Policies read it; what a task claims can raise it, never lower it. Unless said otherwise, the most sensitive.
@@ -666,6 +666,7 @@ export interface ClusterCredentialProviderSpec {
   readonly oauth?: OauthProviderSpec
   readonly aws?: AwsProviderSpec
   readonly githubApp?: GithubAppProviderSpec
+  readonly static?: StaticProviderSpec
 }
 /**
  * Selects, by their labels, the namespaces whose tasks may refer to the provider. Unlike elsewhere in Kubernetes, an absent or empty selector selects nobody. Every namespace: `matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]`.
@@ -804,6 +805,7 @@ export interface WebhookProviderSpec {
    * Certificates (PEM) of the authorities that may vouch for the service. Without it those that Node.js ships are trusted.
    */
   readonly caBundle?: string
+  readonly clientCertificateSecretRef?: WebhookProviderSpecClientCertificateSecretRef
   /**
    * How long after the service has confirmed a revocation the credential may still work somewhere, for example because of a cache. It is what its author promises; policies and users are shown it.
    */
@@ -812,6 +814,15 @@ export interface WebhookProviderSpec {
    * The longest life of a credential without renewal; a task that asks for more is refused.
    */
   readonly maxTTLSeconds: number
+}
+/**
+ * A Secret in the operator's namespace with a client certificate in the keys `tls.crt` and `tls.key`, by which the service knows the operator instead of by login tokens: none is sent then, and only the body says of which task a call is. The Secret must carry the annotation `taskbound.dev/origin` with scheme, host and port of `url`, so that nobody else is shown the certificate.
+ */
+export interface WebhookProviderSpecClientCertificateSecretRef {
+  /**
+   * Name of the Secret.
+   */
+  readonly name: string
 }
 /**
  * A Vault or an OpenBao. For each credential the operator logs in there on behalf of the task, with a token that says which task it is; what it gets is decided by the role's `bound_claims` and policies there. For `type` `vault`.
@@ -1055,6 +1066,29 @@ export interface GithubAppProviderSpecPrivateKeySecretRef {
   readonly name: string
 }
 /**
+ * A value that exists already, in a Secret of the operator's own namespace. It works on after the task until somebody changes it where it is accepted: revocation is `ExpireOnly` without a bound, and it is never reported as revoked. Only a permit whose head names this provider counts. For `type` `static`.
+ */
+export interface StaticProviderSpec {
+  readonly secretRef: StaticProviderSpecSecretRef
+  /**
+   * Every key of the Secret that a task is given, for example `api-key`.
+   */
+  readonly keys: readonly string[]
+  /**
+   * After how long at most the task's Secret is written again with the value of that time. The value itself does not die.
+   */
+  readonly maxTTLSeconds: number
+}
+/**
+ * The Secret, in the operator's own namespace. It must carry the annotation `taskbound.dev/origin: static`.
+ */
+export interface StaticProviderSpecSecretRef {
+  /**
+   * Name of that Secret.
+   */
+  readonly name: string
+}
+/**
  * What is known about the provider. Only the operator's identity can write it.
  */
 export interface ClusterCredentialProviderStatus {
@@ -1135,7 +1169,7 @@ export interface TaskPin {
  */
 export interface CredentialLeaseStatus {
   /**
-   * `Intended`: about to be made, or the answer was lost. `Issued`: it exists. `Revoking`: it is being killed, until that is confirmed. `Revoked`: confirmed dead. `Expired`: died by itself. `Irrevocable`: given up by an administrator, with a reason.
+   * `Intended`: about to be made, or the answer was lost. `Issued`: it exists. `Revoking`: it is being killed, until that is confirmed, or waited for, with the reason `ExpiresAt`, where nobody can end it. `Revoked`: confirmed dead. `Expired`: died by itself. `Irrevocable`: given up by an administrator, with a reason.
    */
   readonly state: 'Intended' | 'Issued' | 'Revoking' | 'Revoked' | 'Expired' | 'Irrevocable'
   /**

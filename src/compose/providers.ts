@@ -22,6 +22,7 @@ import { createPostgresProvider } from '../providers/postgres/provider.ts'
 import { createWire } from '../providers/postgres/wire.ts'
 import { createRegistry } from '../providers/registry.ts'
 import { createServiceAccountTokenProvider } from '../providers/service-account-token/provider.ts'
+import { createStaticProvider } from '../providers/static/provider.ts'
 import { createVaultProvider } from '../providers/vault/provider.ts'
 import { createWire as createVaultWire } from '../providers/vault/wire.ts'
 import { createWebhookProvider } from '../providers/webhook/provider.ts'
@@ -29,7 +30,7 @@ import { createWebhookWire } from '../providers/webhook/wire.ts'
 import { createAnchoredTokens } from '../runtime/anchored.ts'
 import { createReadHanded } from '../runtime/handed.ts'
 import { createPasswords, passwordKey } from '../runtime/ledger/passwords.ts'
-import { createKeyStore, createLoginReader, createSecretReader, names } from '../runtime/storage.ts'
+import { createKeyStore, createLoginReader, createSecretReader, createValueReader, names } from '../runtime/storage.ts'
 import { must } from './basics.ts'
 
 export interface Providers {
@@ -58,9 +59,10 @@ export async function buildProviders(
   const readKey = createSecretReader(client, namespace)
   const githubApp = createGithubAppProvider({ wire: createGithubWire(http), clock, readKey, prefix })
   const postgres = createPostgresProvider({ wire: sql, clock, entropy, readLogin, password: createPasswords(passwords), prefix })
-  const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, clock, prefix })
+  const webhook = createWebhookProvider({ wire: createWebhookWire(http), logins, readKey, clock, prefix })
   const vault = createVaultProvider({ wire: createVaultWire(http), clock, logins, prefix })
   const aws = createAwsProvider({ wire: createStsWire(http), clock, logins, prefix })
+  const existing = createStaticProvider({ readValue: createValueReader(client, namespace), clock, prefix })
   const serviceAccountToken = createServiceAccountTokenProvider({ tokens: createAnchoredTokens(client), clock, prefix, namespace })
   const oauth = createOauthProvider({ wire: createOauthWire(http), clock, entropy, logins, assertions, prefix })
   // apart from the cluster's: connections, guards and what is remembered of servers are never shared between the two
@@ -78,7 +80,7 @@ export async function buildProviders(
       prefix,
     }),
   }
-  const registry = createRegistry([aws, githubApp, jwt, oauth, postgres, serviceAccountToken, vault, webhook])
+  const registry = createRegistry([aws, existing, githubApp, jwt, oauth, postgres, serviceAccountToken, vault, webhook])
   // only what uses no identity of the cluster
   const namespaceRegistry = createRegistry(Object.values(local))
   return {

@@ -64,9 +64,10 @@ function buried(record: TaskRecord, leases: Observed['leases'], now: Instant): T
 function activate({ task, credentials, leases }: Observed, now: Instant): readonly Effect[] {
   const { record } = task
   // what only has to expire is waited for by nobody: all that can be done about it was done
-  const open = leases.filter((lease) => lease.open && lease.expiring !== true)
-  if (open.length > 0) return clearAway(record, open)
-  const attempt = record.attempt + 1
+  const owed = leases.filter((lease) => lease.open && lease.expiring !== true)
+  const newest = Math.max(record.attempt, ...leases.map((lease) => (lease.open ? (lease.attempt ?? 0) : 0)))
+  if (owed.length > 0) return clearAway(record, owed, newest)
+  const attempt = newest + 1
   const issuedAt = wholeSecond(now)
   const made = task.spec.credentials.flatMap((spec): CredentialRecord[] => {
     const provider = credentials.find((c) => c.name === spec.name)?.provider
@@ -99,9 +100,8 @@ function activate({ task, credentials, leases }: Observed, now: Instant): readon
  * Never adopted, never guessed about: what an earlier attempt may have made outside dies before the next one begins. Whoever made it may
  * be about to record that it is delivered, so its attempt is spent by compare-and-set before, as for a stop.
  */
-function clearAway(record: TaskRecord, open: readonly LeaseFacts[]): readonly Effect[] {
+function clearAway(record: TaskRecord, open: readonly LeaseFacts[], newest: number): readonly Effect[] {
   const { attempt } = record
-  const newest = Math.max(attempt, ...open.map((lease) => lease.attempt ?? attempt))
   const mayLive = open.some((lease) => (lease.attempt ?? attempt) >= attempt || claims(record, lease.handle))
   const spent: TaskRecord = { ...record, attempt: newest + 1 }
   return [

@@ -88,7 +88,7 @@ const timeOver: Check = ({ task }, now) => {
   return ending('DeadlineExceeded', `its time ran out at ${formatTime(deadline)} (\`activeDeadlineSeconds\`)`)
 }
 
-/** In order of precedence: what somebody did on purpose first, then what the workload did, then what others did, then the clock. */
+/** In order of precedence: what somebody did on purpose, what the workload did, what others did, the clock, and what only a source says. */
 const checks: readonly Check[] = [
   deleted,
   namespaceTerminating,
@@ -97,9 +97,9 @@ const checks: readonly Check[] = [
   workloadGone,
   agentGone,
   serviceAccountGone,
-  revokedOutside,
   timeOver,
   workloadNeverSeen,
+  revokedOutside,
 ]
 
 export function findEnding(observed: Observed, now: Instant): Ending | undefined {

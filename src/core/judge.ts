@@ -99,7 +99,11 @@ function denial(observed: Observed, facts: CredentialFacts, decision: Decision):
       })
     default: {
       const requester = observed.requesterUnknown === undefined ? '' : `; ${observed.requesterUnknown}`
-      return denied('NoPolicyMatched', `${where}: no policy permits it${requester}`, decision, { settles: true, kills: true })
+      const named =
+        facts.provider.state === 'present' && facts.provider.byName === true
+          ? ' by name: this provider is an exception, so a permit must say `resource == …` of it'
+          : ''
+      return denied('NoPolicyMatched', `${where}: no policy permits it${named}${requester}`, decision, { settles: true, kills: true })
     }
   }
 }

@@ -198,6 +198,8 @@ export type CredentialProviderFacts =
       /** the shortest life that it can give */
       readonly leastLife: Duration
       readonly maxTtl: Duration
+      /** only a permit that names it counts */
+      readonly byName?: true
     }
 
 /** What follows where somebody else ended a credential at its source: the task is over, or it is issued afresh. */

@@ -14,11 +14,11 @@ const looks = 25
 
 /** The same socket; it is destroyed with a code of its own, `ERR_TOO_LONG`. */
 export function bounded<S extends Socket>(socket: S, { most, period }: Bounds): S {
-  let [mark, until] = [0, 0]
+  let [mark, left] = [0, period]
   const timer = setInterval(() => {
-    const now = performance.now()
-    if (now >= until) [mark, until] = [socket.bytesRead, now + period]
-    else if (socket.bytesRead - mark > most) socket.destroy(Object.assign(new Error('too long'), { code: 'ERR_TOO_LONG' }))
+    if (socket.bytesRead - mark > most) socket.destroy(Object.assign(new Error('too long'), { code: 'ERR_TOO_LONG' }))
+    left -= looks
+    if (left <= 0) [mark, left] = [socket.bytesRead, period]
   }, looks)
   timer.unref()
   socket.once('close', () => clearInterval(timer))

@@ -5,9 +5,17 @@ import type { ClientRequest, IncomingHttpHeaders } from 'node:http'
 import { Agent, type AgentOptions, request } from 'node:https'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import type { Material } from '../lib/material.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { createGuard, type Guard } from './addresses.ts'
 import { guardedLookup, Refused, refuseLiteral } from './dial.ts'
+
+/** By what a source that asks for it knows the operator. */
+export interface ClientIdentity {
+  /** PEM */
+  readonly certificate: string
+  readonly key: Material
+}
 
 /** Where a source is, and who may speak for it. */
 export interface Target {
@@ -17,6 +25,7 @@ export interface Target {
   readonly caBundle?: string | undefined
   /** networks that may be connected to though they would be refused */
   readonly allowedAddresses?: readonly string[] | undefined
+  readonly identity?: ClientIdentity | undefined
 }
 
 export interface HttpCall extends Target {
@@ -68,6 +77,8 @@ const sentences: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is from an authority that is not known: put it into `caBundle`',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is from an authority that is not known: put it into `caBundle`',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate does not name the host of the URL',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'it asks for a client certificate',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'it does not accept the client certificate',
   ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS',
   HPE_HEADER_OVERFLOW: 'the headers of its answer are too long',
   ERR_TOO_LONG: 'its answer is longer than a megabyte',
@@ -90,8 +101,8 @@ const coded = (code: string): Error => Object.assign(new Error(code), { code })
 export function createHttp(inside: readonly string[] = [], only?: Guard): Http {
   const agents = new Map<string, Agent>()
 
-  function agentOf({ url, caBundle, allowedAddresses = [] }: Target): Agent {
-    const key = JSON.stringify([new URL(url).origin, caBundle, allowedAddresses])
+  function agentOf({ url, caBundle, allowedAddresses = [], identity }: Target): Agent {
+    const key = JSON.stringify([new URL(url).origin, caBundle, allowedAddresses, identity?.certificate])
     const known = agents.get(key)
     if (known !== undefined) {
       // the order of a map is that of insertion: what is used is young again
@@ -109,6 +120,7 @@ export function createHttp(inside: readonly string[] = [], only?: Guard): Http {
       minVersion: 'TLSv1.2',
       lookup: guardedLookup(only ?? createGuard(inside, allowedAddresses)),
       ...(caBundle === undefined ? {} : { ca: caBundle }),
+      ...(identity === undefined ? {} : { cert: identity.certificate, key: new TextDecoder().decode(identity.key.reveal()) }),
     }
     const made = new Agent(options)
     agents.set(key, made)

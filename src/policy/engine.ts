@@ -12,6 +12,7 @@ import { type Question, questionOf, targetOf } from './entities.ts'
 import { type Opinion, type Ruling, rule, silent, together } from './judge.ts'
 import type { Member } from './member.ts'
 import { schemaText } from './schema.ts'
+import { names } from './scope.ts'
 import { createPolicySet, type Holding, type PolicySet } from './set.ts'
 import { createSlices, type Slice } from './slices.ts'
 
@@ -118,20 +119,21 @@ export function createPolicyEngine({ clock, cedar = createCedar(), limits = poli
     return { mode: object.mode, members, fingerprint, broken: undefined }
   }
 
-  function opinionOf(slice: Slice, question: Question): Opinion {
+  /** @param counts which of the permits that matched count as one */
+  function opinionOf(slice: Slice, question: Question, counts: (member: Member) => boolean): Opinion {
     if (slice.members.length === 0) return silent
     const asked = slices.ask(slice, question)
     if (!asked.ok) return { ...silent, errors: asked.errors }
-    const named = (ids: readonly string[]) => {
+    const membersOf = (ids: readonly string[]) => {
       const wanted = new Set(ids)
-      return slice.members.filter(({ id }) => wanted.has(id)).map(deciding)
+      return slice.members.filter(({ id }) => wanted.has(id))
     }
     const { decision, diagnostics } = asked.response
-    const reasons = named(diagnostics.reason)
+    const reasons = membersOf(diagnostics.reason)
     return {
-      permits: decision === 'allow' ? reasons : [],
-      forbids: decision === 'deny' ? reasons : [],
-      failed: named(diagnostics.errors.map(({ policyId }) => policyId)),
+      permits: decision === 'allow' ? reasons.filter(counts).map(deciding) : [],
+      forbids: decision === 'deny' ? reasons.map(deciding) : [],
+      failed: membersOf(diagnostics.errors.map(({ policyId }) => policyId)).map(deciding),
       errors: diagnostics.errors.map(({ policyId, error }) => `\`${policyId}\`: ${error.message}`),
     }
   }
@@ -140,14 +142,15 @@ export function createPolicyEngine({ clock, cedar = createCedar(), limits = poli
     const own = namespaces.get(request.agent.namespace)
     const target = targetOf(request)
     const question = questionOf(request)
+    const counts = ({ rule: { scope } }: Member): boolean => request.provider.byName !== true || names(scope, target)
     const inForce = [cluster, own].map((set) => set?.slice('Enforce', target))
-    const [c = silent, n = silent] = inForce.map((slice) => slice && opinionOf(slice, question))
+    const [c = silent, n = silent] = inForce.map((slice) => slice && opinionOf(slice, question, counts))
     const broken = [...cluster.broken(), ...(own?.broken() ?? [])]
     const ruling = strangers(request) ?? rule(request.provider.kind, c, n, broken)
     const audited = [cluster, own].map((set) => set?.slice('Audit', target))
     const audit = audited.some((slice) => slice !== undefined && slice.members.length > 0)
       ? difference(ruling, () => {
-          const [ac = silent, an = silent] = audited.map((slice) => slice && opinionOf(slice, question))
+          const [ac = silent, an = silent] = audited.map((slice) => slice && opinionOf(slice, question, counts))
           return rule(request.provider.kind, together(c, ac), together(n, an), broken)
         })
       : undefined

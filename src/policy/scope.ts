@@ -38,6 +38,10 @@ export function canMatch(scope: Scope, target: Target): boolean {
   )
 }
 
+/** Whether the scope is of this one resource and says so, rather than of all there are. */
+export const names = ({ resourceType, resourceId }: Scope, target: Target): boolean =>
+  resourceType === target.resourceType && resourceId === target.resourceId
+
 function uid(entity: EntityUidJson): { readonly type: string; readonly id: string } {
   return '__entity' in entity ? entity.__entity : entity
 }

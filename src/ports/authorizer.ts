@@ -40,6 +40,8 @@ export interface ProviderFacts {
   readonly sensitivity: Sensitivity | undefined
   readonly destinations: readonly string[]
   readonly revocation: { readonly class: RevocationClass; readonly bound: Duration }
+  /** an exception: only a permit whose head names it (`resource == …`) counts */
+  readonly byName?: true
 }
 
 /** What the task's author says; policy sees it as `context.claimed`. */

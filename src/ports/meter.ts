@@ -10,6 +10,8 @@ export interface Meter {
   renewed(provider: string, result: 'success' | 'failure', took: Duration): void
   /** @param overrun revocation confirmed minus task ended */
   revoked(provider: string, overrun: Duration): void
+  /** A task is over, or the credential, and the value that it was given works on: it existed before. */
+  remained(provider: string): void
   /** a credential of a live task was found ended at its source by somebody else */
   lost(provider: string): void
   reconciled(result: 'success' | 'retry' | 'failure', took: Duration): void

@@ -20,6 +20,8 @@ export interface Promises {
   readonly maxTtl: Duration
   /** the shortest life that it can give: where less is left to a task, what it issues outlives the deadline by the rest */
   readonly leastLife: Duration
+  /** an exception: only a permit whose head names the provider (`resource == …`) counts for it */
+  readonly byName?: true
 }
 
 /** One entry of `spec.credentials`, as the provider's own rules judge it. */

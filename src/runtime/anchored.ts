@@ -70,7 +70,7 @@ export function createAnchoredTokens(client: Pick<KubeClient, 'request'>): Ancho
     },
 
     async stands(anchor, timeout) {
-      const tried = await erase(anchor, { timeout, query: { dryRun: 'All' } })
+      const tried = await erase(anchor, { timeout }, true)
       if (tried.ok) return ok(true)
       return isGone(tried.failure, anchor) ? ok(false) : fail(`whether it is there could not be asked: ${told(tried.failure)}`)
     },
@@ -105,7 +105,11 @@ export function createAnchoredTokens(client: Pick<KubeClient, 'request'>): Ancho
     },
   }
 
-  function erase({ namespace, name, uid }: AnchorPlace, how: Partial<RequestOptions>): Promise<Result<Answer<unknown>, ApiError>> {
+  function erase(
+    { namespace, name, uid }: AnchorPlace,
+    how: Pick<RequestOptions, 'timeout' | 'priority'>,
+    dry = false,
+  ): Promise<Result<Answer<unknown>, ApiError>> {
     return ask({
       method: 'DELETE',
       path: pathOf(core('secrets'), { namespace, name }),
@@ -115,6 +119,8 @@ export function createAnchoredTokens(client: Pick<KubeClient, 'request'>): Ancho
         kind: 'DeleteOptions',
         propagationPolicy: 'Background',
         ...(uid === undefined ? {} : { preconditions: { uid } }),
+        // here, or it would be no dry run: beside a body the API server reads no parameters
+        ...(dry ? { dryRun: ['All'] } : {}),
       },
       ...how,
     })
@@ -141,7 +147,8 @@ export function createAnchoredTokens(client: Pick<KubeClient, 'request'>): Ancho
 
 /** No Secret of that UID is there, or, where none is known, none of ours. */
 function isGone(failure: ApiError, { uid }: AnchorPlace): boolean {
-  const another = isConflict(failure) && failure.message.includes('UID in precondition')
+  // said by whoever looks before the deletion, or, where it changed since, by the storage
+  const another = isConflict(failure) && /UID in (the )?precondition/.test(failure.message)
   const foreign = uid === undefined && failure.message.includes('this Secret was not made by the operator')
   return isNotFound(failure) || another || foreign
 }

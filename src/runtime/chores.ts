@@ -4,6 +4,7 @@ import { createQueue, type QueueDeps } from '../kube/queue.ts'
 import { seconds } from '../lib/instant.ts'
 import type { PolicyEngine } from '../policy/engine.ts'
 import type { Fences } from './fences.ts'
+import { createBulkhead } from './ledger/bulkhead.ts'
 import type { Policies, PolicyKind } from './policies.ts'
 import type { ProviderChecks } from './providers.ts'
 import type { Triggers } from './triggers.ts'
@@ -42,6 +43,8 @@ export function createChores(deps: ChoresDeps): Chores {
   /** for those providers whose sources are of namespaces: none of them may hold up anything else */
   const namespaceQueue = createQueue({ ...deps, concurrency: 8 })
   const pending = new Set<string>()
+  // the check of a source that does not answer keeps neither another's check waiting nor a policy
+  const check = createBulkhead(1, queue.lend)
 
   for (const kind of deps.kinds) {
     kind.store.subscribe(({ key, before, after }) => {
@@ -68,7 +71,7 @@ export function createChores(deps: ChoresDeps): Chores {
   }
 
   async function provider(name: string): Promise<'done' | 'retry'> {
-    const result = await providers.check(name)
+    const result = (await check(name, () => providers.check(name))) ?? 'retry'
     // a provider that is gone or changed may free an audience, or take one
     for (const other of providers.affected(name)) queue.add(`Provider ${other}`, 'new')
     return result

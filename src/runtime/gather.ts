@@ -193,6 +193,7 @@ export function createGather(deps: GatherDeps): Gather {
       revocation: { class: promises.revocation, bound: promises.bound },
       leastLife: promises.leastLife,
       maxTtl: promises.maxTtl,
+      ...(promises.byName === true ? { byName: true } : {}),
     }
   }
 

@@ -187,6 +187,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     meter,
     tracer,
     log,
+    calm: () => queue.depth().resync === 0,
     serves: (name) => deps.namespaces.length === 0 || deps.namespaces.includes(name),
     namespace,
     prefix: deps.handlePrefix,

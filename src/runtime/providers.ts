@@ -30,8 +30,8 @@ export interface ProvidersDeps {
   readonly leads: () => boolean
   readonly clock: Clock
   readonly log: Log
-  /** its source has answered */
-  readonly well: (object: ProviderObject) => Promise<void> | undefined
+  /** its source has answered; what follows from that is awaited */
+  readonly well: (object: ProviderObject) => unknown
   /** the readiness of this provider changed: tasks that name it are to be looked at */
   readonly changed: (key: string) => void
 }

@@ -40,6 +40,7 @@ export function toRequest({ action, task, credential, agent, namespace, provider
       sensitivity: sensitivity(provider.sensitivity),
       destinations: provider.destinations,
       revocation: { class: promises.revocation, bound: promises.bound },
+      ...(promises.byName === true ? { byName: true } : {}),
     },
     claimed: {
       action: task.spec.action,

@@ -75,22 +75,40 @@ export function createLoginReader(client: Pick<KubeClient, 'request'>, namespace
   }
 }
 
-/** One value of a Secret that an administrator put into the operator's namespace, with the server that it is for. A failure is a sentence. */
-export function createSecretReader(client: Pick<KubeClient, 'request'>, namespace: string) {
-  return async (name: string, key: string): Promise<Result<{ readonly value: Material; readonly origin: string | undefined }, string>> => {
+/**
+ * All of a Secret that an administrator put into the operator's namespace, and its origin. A failure is a sentence.
+ * @returns a function of the Secret's name, and of what it is to have, for the sentence
+ */
+export function createValueReader(client: Pick<KubeClient, 'request'>, namespace: string) {
+  return async (
+    name: string,
+    having = '',
+  ): Promise<Result<{ readonly data: Readonly<Record<string, Material>>; readonly origin: string | undefined }, string>> => {
     const found = await client.request<KubeObject>({ method: 'GET', path: pathOf(secrets, { namespace, name }) })
     if (!found.ok)
       return fail(
         isNotFound(found.failure)
-          ? `Secret \`${name}\` does not exist in namespace \`${namespace}\`: make it with the key \`${key}\``
+          ? `Secret \`${name}\` does not exist in namespace \`${namespace}\`: make it${having}`
           : `Secret \`${name}\` cannot be read: ${describeError(found.failure)}`,
       )
-    const value = text(record(found.value.body['data'])[key])
-    if (value === undefined) return fail(`Secret \`${name}\` has no key \`${key}\``)
+    const entries = Object.entries(record(found.value.body['data'])).filter(
+      (entry): entry is [string, string] => text(entry[1]) !== undefined,
+    )
     return ok({
-      value: new Material(Buffer.from(value, 'base64')),
+      data: Object.fromEntries(entries.map(([key, value]) => [key, new Material(Buffer.from(value, 'base64'))])),
       origin: found.value.body.metadata.annotations?.['taskbound.dev/origin'],
     })
+  }
+}
+
+/** One value of a Secret that an administrator put into the operator's namespace, with the server that it is for. A failure is a sentence. */
+export function createSecretReader(client: Pick<KubeClient, 'request'>, namespace: string) {
+  const read = createValueReader(client, namespace)
+  return async (name: string, key: string): Promise<Result<{ readonly value: Material; readonly origin: string | undefined }, string>> => {
+    const found = await read(name, ` with the key \`${key}\``)
+    if (!found.ok) return found
+    const value = Object.hasOwn(found.value.data, key) ? found.value.data[key] : undefined
+    return value === undefined ? fail(`Secret \`${name}\` has no key \`${key}\``) : ok({ value, origin: found.value.origin })
   }
 }
 

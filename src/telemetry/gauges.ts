@@ -84,8 +84,9 @@ export function createGauges(
   }
   const countLeases = (): void => {
     leases.reset()
-    const providers = new Set<string>()
+    const [ofCluster, ofNamespaces] = [new Set<string>(), new Set<string>()]
     for (const lease of snapshot.leases()) {
+      const providers = lease.provider.includes('/') ? ofNamespaces : ofCluster
       const name = providers.size < caps.providers || providers.has(lease.provider) ? lease.provider : other
       providers.add(name)
       leases.inc({ provider: name, state: lease.state })

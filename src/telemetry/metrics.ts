@@ -83,6 +83,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     buckets.overrun,
     'provider',
   )
+  const remained = counter(
+    'taskbound_credential_values_remaining_total',
+    'Values that were given to tasks and work on after them, since they existed before: nobody can revoke them.',
+    'provider',
+  )
   const losses = counter(
     'taskbound_credentials_revoked_externally_total',
     'Credentials of live tasks that were found ended at their source by somebody else.',
@@ -119,7 +124,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const eventsDropped = counter('taskbound_events_dropped_total', 'Kubernetes events that could not be written and are lost.')
 
   const caps = options.caps ?? defaultCaps
-  const provider = atMost(caps.providers)
+  const [ofCluster, ofNamespaces] = [atMost(caps.providers), atMost(caps.providers)]
+  // those of namespaces, `<namespace>/<name>`, may be many: they must not take the places of the cluster's
+  const provider = (name: string): string => (name.includes('/') ? ofNamespaces(name) : ofCluster(name))
   const counted = new Set<string>()
   /** Prometheus sees no increase where a series begins with its first count, which would hide the first credential that dies late. */
   const countFromZero = (name: string): void => {
@@ -127,6 +134,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     if (counted.has(label)) return
     counted.add(label)
     overrun.zero({ provider: label })
+    remained.inc({ provider: label }, 0)
     losses.inc({ provider: label }, 0)
   }
   // for the same reason: what everybody has sooner or later begins at 0
@@ -151,6 +159,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     revoked(name, length) {
       countFromZero(name)
       overrun.observe({ provider: provider(name) }, inSeconds(length))
+    },
+    remained(name) {
+      countFromZero(name)
+      remained.inc({ provider: provider(name) })
     },
     lost(name) {
       countFromZero(name)

@@ -74,7 +74,10 @@ describe('whatever is observed', () => {
         expect(time).toBeLessThan(plan.record.deadlineAt ?? 0)
         if (renews) return
         expect(tags(plan)).toEqual(['RecordIntent', 'Issue'])
-        expect(observed.leases.filter((l) => l.open)).toEqual([])
+        const open = observed.leases.filter((l) => l.open)
+        expect(open.filter((l) => l.expiring !== true)).toEqual([])
+        for (const { attempt = 0 } of open)
+          expect(attempt).toBeLessThan(plan.effects[0]?.tag === 'RecordIntent' ? plan.effects[0].record.attempt : 0)
         const [intent, issue] = plan.effects
         if (intent?.tag !== 'RecordIntent' || issue?.tag !== 'Issue') return
         expect(intent.record.attempt).toBe(issue.attempt)
@@ -129,7 +132,7 @@ describe('whatever is observed', () => {
         if (plan.standing.kind !== 'clear' || !tags(plan).includes('RevokeLease')) return
         const open = observed.leases.filter((l) => l.open)
         expect(makes(plan)).toBe(false)
-        expect(handles(plan)).toEqual(open.map((l) => l.handle))
+        expect(handles(plan)).toEqual(open.filter((l) => l.expiring !== true).map((l) => l.handle))
         const [first] = plan.effects
         const written = first?.tag === 'RecordIntent' ? first.record : plan.record
         for (const { handle, attempt = 0 } of open) {

@@ -25,6 +25,8 @@ import { createWebhookWire } from '../../src/providers/webhook/wire.ts'
 import { createAnchoredTokens } from '../../src/runtime/anchored.ts'
 import { entropy, makeOrder, start } from '../issuer/world.ts'
 
+const noKey = async (): Promise<{ readonly ok: false; readonly failure: string }> => ({ ok: false, failure: 'no such Secret' })
+
 export interface Sent {
   readonly calls: HttpCall[]
   readonly statements: string[]
@@ -439,7 +441,13 @@ export const sources: Readonly<Record<string, Kind>> = {
     make(lie = truthful) {
       const { http, sent } = httpOf(webhookAnswers, lie)
       return {
-        provider: createWebhookProvider({ wire: createWebhookWire(http), clock: quickClock(), logins, prefix }) as Provider<unknown>,
+        provider: createWebhookProvider({
+          wire: createWebhookWire(http),
+          clock: quickClock(),
+          logins,
+          readKey: noKey,
+          prefix,
+        }) as Provider<unknown>,
         sent,
       }
     },

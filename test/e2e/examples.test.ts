@@ -18,6 +18,8 @@ const blocks = pages.flatMap((page) =>
 
 const namespaces = [
   'aws',
+  'static',
+  'github',
   'quickstart',
   'oauth',
   'postgresql',

@@ -25,6 +25,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   'docs/explanation/ledger.md': 'postgres/leftovers.test.ts gives a row up',
   'charts/taskbound/README.md': 'installing does the same',
   'docs/how-to/aws.md': 'the AWS command line, at an account of the reader',
+  'docs/how-to/github.md': 'an App and an account of the reader',
   'docs/how-to/oauth.md': 'the tests of the provider, against a Keycloak',
   'docs/how-to/vault.md': 'the tests of the provider, against a Vault',
   'docs/how-to/webhook.md': 'test/providers/webhook/conformance.test.ts',

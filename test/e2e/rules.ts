@@ -34,9 +34,14 @@ const ownGithubApp = {
   repositories: ['ledger'],
   permissions: { contents: 'read' },
 }
+const withGithub = (change: Fields = {}, patch?: Fields): Attempt => ({
+  spec: { type: 'githubApp', jwt: undefined, githubApp: { ...ownGithubApp, ...change } },
+  ...(patch === undefined ? {} : { change: { githubApp: patch } }),
+})
 const oauth = { issuer: 'https://sso.example', clientId: 'taskbound', scopes: ['read'], maxTTLSeconds: 300 }
 const withOauth = (change: Fields = {}): Attempt => ({ spec: { type: 'oauth', jwt: undefined, oauth: { ...oauth, ...change } } })
 const endpoints = { tokenEndpoint: 'https://sso.example/t', revocationEndpoint: 'https://sso.example/r' }
+const existing = { secretRef: { name: 'legacy' }, keys: ['api-key'] }
 const vaultPath = { path: 'database/creds/a', kind: 'Lease' }
 const vault = {
   address: 'https://vault.example',
@@ -196,6 +201,42 @@ export const rows: readonly Row[] = [
     fail: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp }, change: { githubApp: { account: 'other' } } },
   },
   {
+    kind: 'ClusterCredentialProvider',
+    rule: "`githubApp` must be specified when `type` is 'githubApp'",
+    pass: withGithub(),
+    fail: { spec: { type: 'githubApp', jwt: undefined } },
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: 'specify one of `clientId` and `appId`',
+    pass: withGithub({ clientId: undefined, appId: 1 }),
+    fail: withGithub({ appId: 1 }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: '`apiUrl`, `account` and `installationId` may not be changed',
+    pass: withGithub({}, { repositories: ['other'] }),
+    fail: withGithub({}, { installationId: 2 }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: 'names of `permissions` are those of the REST API',
+    pass: withGithub({ permissions: { pull_requests: 'write' } }),
+    fail: withGithub({ permissions: { 'pull-requests': 'write' } }),
+  },
+  {
+    kind: 'AgentTask',
+    rule: 'names of `permissions` are those of the REST API',
+    pass: withCredential({ github: { repositories: ['ledger'], permissions: { pull_requests: 'write' } } }),
+    fail: withCredential({ github: { repositories: ['ledger'], permissions: { 'pull-requests': 'write' } } }),
+  },
+  {
+    kind: 'CredentialProvider',
+    rule: 'names of `permissions` are those of the REST API',
+    pass: { spec: { type: 'githubApp', postgres: undefined, githubApp: ownGithubApp } },
+    fail: { spec: { type: 'githubApp', postgres: undefined, githubApp: { ...ownGithubApp, permissions: { A: 'read' } } } },
+  },
+  {
     kind: 'CredentialProvider',
     rule: '`host` and `port` may not be changed',
     pass: { change: { postgres: { groups: ['app_write'] } } },
@@ -248,6 +289,12 @@ export const rows: readonly Row[] = [
     rule: '`audiences` and `resources` may not hold the same entry',
     pass: withOauth({ audiences: ['https://a.example'], resources: ['https://b.example'] }),
     fail: withOauth({ audiences: ['https://a.example'], resources: ['https://b.example', 'https://a.example'] }),
+  },
+  {
+    kind: 'ClusterCredentialProvider',
+    rule: "`static` must be specified when `type` is 'static'",
+    pass: { spec: { type: 'static', jwt: undefined, static: existing } },
+    fail: { spec: { type: 'static', jwt: undefined } },
   },
   {
     kind: 'ClusterCredentialProvider',

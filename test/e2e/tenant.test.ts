@@ -283,7 +283,9 @@ test('a server of its own sees the login that it was handed and nothing else, an
       const tenant = await createTenant(scenario, { ...at(), namespace: guarded, name, host, port: 5432 })
       expect((await until(tenant, 'ProviderUnreachable')).message).toContain('--namespace-provider-addresses')
     }
-    // and a fourth one of a namespace is not even tried
+    // and a fourth one of a namespace is not even tried; which is older is told by the second
+    const { metadata } = await kube.must('GET', `${api}/namespaces/${guarded}/credentialproviders/cluster`)
+    await eventually(() => expect(Date.now()).toBeGreaterThan(Date.parse(metadata.creationTimestamp) + 1_000))
     const fourth = await createTenant(scenario, { ...at(), namespace: guarded, name: 'fourth' })
     await until(fourth, 'TooManyProviders')
     await kube.must('DELETE', `${api}/namespaces/${guarded}/credentialproviders/loopback`)

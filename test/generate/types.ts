@@ -31,6 +31,7 @@ const names: Readonly<Record<string, string>> = {
   'ClusterCredentialProviderSpec.webhook': 'WebhookProviderSpec',
   'ClusterCredentialProviderSpec.serviceAccountToken': 'ServiceAccountTokenProviderSpec',
   'ClusterCredentialProviderSpec.aws': 'AwsProviderSpec',
+  'ClusterCredentialProviderSpec.static': 'StaticProviderSpec',
   'ClusterCredentialProviderSpec.vault': 'VaultProviderSpec',
   'ClusterCredentialProviderStatus.revocation': 'RevocationPromise',
   'CredentialProviderSpec.githubApp': 'GithubAppProviderSpec',

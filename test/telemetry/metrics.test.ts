@@ -250,12 +250,24 @@ describe('nobody can make series without bound', () => {
     return (await lines()).length - before
   }
   test.each<[string, (metrics: Metrics, i: number) => void, number]>([
-    ['providers', (metrics, i) => metrics.revoked(`p${i}`, seconds(1)), 51 * 15],
+    ['providers', (metrics, i) => metrics.revoked(`p${i}`, seconds(1)), 51 * 16],
     ['reasons', (metrics, i) => metrics.decision('deny', `r${i}`), 1],
     ['resources and verbs', (metrics, i) => metrics.apiRequest(`v${i}`, `r${i}`, 200, seconds(1)), 62 + 11 * 13],
     ['reasons of watches', (metrics, i) => metrics.watchRestarted('x', `r${i}`), 21],
   ])('by %s', async (_what, use, most) => {
     expect(await series(use)).toBeLessThanOrEqual(most)
+  })
+
+  test('by providers of namespaces, which take no place of the cluster’s', async () => {
+    const leases = () => [...Array.from({ length: 1_000 }, (_, i) => leaseRow({ provider: `n${i}/own` })), leaseRow({ provider: 'corp' })]
+    const { metrics, lines } = make({ leases })
+    for (let i = 0; i < 1_000; i++) metrics.revoked(`n${i}/own`, seconds(1))
+    metrics.revoked('corp', seconds(1))
+    const found = await lines()
+    expect(found.filter((line) => line.startsWith('taskbound_credential_overrun_seconds_count'))).toHaveLength(52)
+    expect(found).toContain('taskbound_credential_overrun_seconds_count{provider="corp"} 1')
+    expect(found.filter((line) => line.startsWith('taskbound_leases{provider="corp"'))).not.toEqual([])
+    expect(found.filter((line) => line.startsWith('taskbound_leases{'))).toHaveLength(52)
   })
 
   test('by namespaces: beyond 200 they share `_other`', async () => {
@@ -270,7 +282,7 @@ describe('nobody can make series without bound', () => {
     const { metrics, lines } = make()
     const before = (await lines()).length
     metrics.revoked('a"} 1\ntaskbound_leader 7\\', seconds(1))
-    expect((await lines()).length - before).toBe(15)
+    expect((await lines()).length - before).toBe(16)
     expect(await lines()).not.toContain('taskbound_leader 7')
   })
 })

@@ -24,9 +24,7 @@ export interface GithubAppDependencies {
 
 const patience = 10_000
 /** How long after its sending the answer to a request may still be on its way to be kept. */
-const answering = seconds(60)
-/** Somebody who was paused may keep it late. */
-const lookAgain = seconds(300)
+const answering = milliseconds(patience + 2_000)
 
 export function createGithubAppProvider({ wire, clock, readKey, prefix }: GithubAppDependencies): Provider<GithubAppParams> {
   const appLogin = createAppLogin({ readKey, clock })
@@ -139,12 +137,11 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
       ({ ask, until }) => until > clock.now() && !reference.dead.includes(ask) && !tokens.some((token) => token.ask === ask),
     )
     if (lost.length === 0) return ok(undefined)
-    const last = Math.max(...lost.map(({ until }) => until))
-    const message = `${where}: the answer to a request for it was lost, so nobody has it, and nobody can end it: it expires by itself, by ${formatTime(at(last))}`
+    const until = at(Math.max(...lost.map((request) => request.until)))
+    const message = `${where}: the answer to a request for it was lost, so nobody has it, and nobody can end it: it expires by itself, by ${formatTime(until)}`
     // who sent it may have an answer yet, and keeps it then
-    const underWay = last - clock.now() > life + slack - answering
-    const deadIn = milliseconds(Math.min(lookAgain, last - clock.now()))
-    return fail({ reason: 'RevocationUnconfirmed', message, ...(underWay ? {} : { deadIn }) })
+    const underWay = until - clock.now() > life + slack - answering
+    return fail({ reason: 'RevocationUnconfirmed', message, ...(underWay ? {} : { until }) })
   }
 
   async function ready(params: GithubAppParams): Promise<Result<undefined, Failure>> {

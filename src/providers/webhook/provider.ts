@@ -4,7 +4,6 @@
 import { isHandleOf } from '../../core/lease.ts'
 import { splitKey } from '../../core/names.ts'
 import { formatTime, seconds } from '../../lib/instant.ts'
-import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import { inTurn } from '../../lib/turns.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -12,11 +11,13 @@ import { lifeEnd, minTtl } from '../../ports/lives.ts'
 import type { Logins } from '../../ports/login.ts'
 import type { Failure, Issued, Lease, Order, Provider, Reservation, Sight } from '../../ports/provider.ts'
 import { judgeParams, judgeRequest, maxTtl, promises, type WebhookParams } from './params.ts'
+import { createProofs, type Proof, type ReadKey } from './proofs.ts'
 import type { State, WebhookWire } from './wire.ts'
 
 export interface WebhookDependencies {
   readonly wire: WebhookWire
   readonly logins: Logins
+  readonly readKey: ReadKey
   readonly clock: Pick<Clock, 'monotonic'>
   /** what all handles of this installation begin with */
   readonly prefix: string
@@ -26,7 +27,8 @@ const patience = 10_000
 /** A handle that the service does not know is not one that it ended. */
 const sights: Readonly<Record<State, Sight>> = { Live: 'Alive', Revoked: 'Dead', Unknown: 'Unknown' }
 
-export function createWebhookProvider({ wire, logins, clock, prefix }: WebhookDependencies): Provider<WebhookParams> {
+export function createWebhookProvider({ wire, logins, readKey, clock, prefix }: WebhookDependencies): Provider<WebhookParams> {
+  const proofs = createProofs(logins, readKey, clock)
   const ours = (handle: string): boolean => isHandleOf(prefix, handle)
 
   async function make(
@@ -43,10 +45,10 @@ export function createWebhookProvider({ wire, logins, clock, prefix }: WebhookDe
     if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
     const expiresAt = lifeEnd(order, maxTtl(params))
     if (expiresAt <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
-    const login = await logins.task(order, params.audience)
-    if (!login.ok) return failed(login.failure)
+    const proof = await proofs.task(params, order)
+    if (!proof.ok) return failed(proof.failure)
     const left = (): number => Math.min(patience, order.deadline - clock.monotonic())
-    const made = await wire.make(params, login.value, call, { ...asked(order, lease), expiresAt: formatTime(expiresAt) }, left)
+    const made = await wire.make(params, proof.value, call, { ...asked(order, lease), expiresAt: formatTime(expiresAt) }, left)
     if (!made.ok) return failed(made.failure)
     // what lives longer than was asked for is not delivered; its handle is killed as that of any attempt that failed
     if (made.value.expiresAt > expiresAt) return failed('what it gave lives longer than was asked for')
@@ -58,15 +60,15 @@ export function createWebhookProvider({ wire, logins, clock, prefix }: WebhookDe
   async function own<T>(
     params: WebhookParams | undefined,
     handle: string,
-    call: (params: WebhookParams, login: Material) => Promise<Result<T, string>>,
+    call: (params: WebhookParams, proof: Proof) => Promise<Result<T, string>>,
   ): Promise<Result<T, Failure>> {
     const unconfirmed = (message: string): Result<never, Failure> =>
       fail({ reason: 'RevocationUnconfirmed', message: `\`${handle}\`: ${message}` })
     if (params === undefined) return unconfirmed('the settings of its provider are not known')
     if (!ours(handle)) return unconfirmed('it is no handle of this installation')
-    const login = await logins.operator(params.audience)
-    if (!login.ok) return unconfirmed(login.failure)
-    const done = await call(params, login.value)
+    const proof = await proofs.operator(params)
+    if (!proof.ok) return unconfirmed(proof.failure)
+    const done = await call(params, proof.value)
     return done.ok ? done : unconfirmed(done.failure)
   }
 
@@ -76,8 +78,9 @@ export function createWebhookProvider({ wire, logins, clock, prefix }: WebhookDe
     async ready(params) {
       const problem = judgeParams(params)
       if (problem !== undefined) return fail(problem)
-      const login = await logins.operator(params.audience)
-      const answer = login.ok ? await wire.ready(params, login.value) : login
+      proofs.forget(params)
+      const proof = await proofs.operator(params)
+      const answer = proof.ok ? await wire.ready(params, proof.value) : proof
       return answer.ok ? ok(undefined) : fail({ reason: 'ProviderUnreachable', message: `${new URL(params.url).host}: ${answer.failure}` })
     },
     check: judgeRequest,
@@ -86,11 +89,11 @@ export function createWebhookProvider({ wire, logins, clock, prefix }: WebhookDe
     renew: (params, order, { lease }) => make(params, order, lease, 'renew'),
     async revoke(params, { lease }: Reservation) {
       if (lease === undefined) return ok(undefined)
-      const revoked = await own(params, lease.handle, (known, login) => wire.revoke(known, login, lease.handle))
+      const revoked = await own(params, lease.handle, (known, proof) => wire.revoke(known, proof, lease.handle))
       if (!revoked.ok) return revoked
       // that the call succeeded says nothing
-      return own(params, lease.handle, async (known, login) => {
-        const state = await wire.inspect(known, login, lease.handle)
+      return own(params, lease.handle, async (known, proof) => {
+        const state = await wire.inspect(known, proof, lease.handle)
         if (!state.ok) return state
         return state.value === 'Revoked' ? ok(undefined) : fail(`it says that it revoked it, and then that it is ${state.value}`)
       })
@@ -98,10 +101,10 @@ export function createWebhookProvider({ wire, logins, clock, prefix }: WebhookDe
     outside: {
       settling: seconds(30),
       renewal: 'InPlace',
-      clean: (params, { handle, effectBy }) => own(params, handle, (known, login) => wire.forget(known, login, handle, effectBy)),
+      clean: (params, { handle, effectBy }) => own(params, handle, (known, proof) => wire.forget(known, proof, handle, effectBy)),
       async list(params, wanted) {
-        const login = await logins.operator(params.audience)
-        const listed = login.ok ? await wire.list(params, login.value, wanted) : login
+        const proof = await proofs.operator(params)
+        const listed = proof.ok ? await wire.list(params, proof.value, wanted) : proof
         if (!listed.ok) return fail({ reason: 'ProviderUnreachable', message: `${new URL(params.url).host}: ${listed.failure}` })
         return ok(listed.value.filter((handle) => handle.startsWith(wanted) && ours(handle)))
       },
@@ -109,7 +112,7 @@ export function createWebhookProvider({ wire, logins, clock, prefix }: WebhookDe
         batch: 40,
         look: (params, leases) =>
           inTurn(leases, async ({ handle }) => {
-            const state = await own(params, handle, (known, login) => wire.inspect(known, login, handle))
+            const state = await own(params, handle, (known, proof) => wire.inspect(known, proof, handle))
             return state.ok ? sights[state.value] : 'Unknown'
           }),
       },

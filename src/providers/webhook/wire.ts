@@ -6,6 +6,7 @@ import { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Http } from '../../outbound/http.ts'
 import type { WebhookParams } from './params.ts'
+import type { Proof } from './proofs.ts'
 
 type Call = 'ready' | 'issue' | 'renew' | 'revoke' | 'inspect' | 'forget' | 'list'
 
@@ -17,12 +18,12 @@ export interface Made {
 export type State = 'Live' | 'Revoked' | 'Unknown'
 
 export interface WebhookWire {
-  ready(params: WebhookParams, login: Material): Promise<Result<undefined, string>>
-  make(params: WebhookParams, login: Material, call: 'issue' | 'renew', body: object, limit: () => number): Promise<Result<Made, string>>
-  revoke(params: WebhookParams, login: Material, handle: string): Promise<Result<undefined, string>>
-  inspect(params: WebhookParams, login: Material, handle: string): Promise<Result<State, string>>
-  forget(params: WebhookParams, login: Material, handle: string, effectBy: Instant): Promise<Result<undefined, string>>
-  list(params: WebhookParams, login: Material, prefix: string): Promise<Result<readonly string[], string>>
+  ready(params: WebhookParams, proof: Proof): Promise<Result<undefined, string>>
+  make(params: WebhookParams, proof: Proof, call: 'issue' | 'renew', body: object, limit: () => number): Promise<Result<Made, string>>
+  revoke(params: WebhookParams, proof: Proof, handle: string): Promise<Result<undefined, string>>
+  inspect(params: WebhookParams, proof: Proof, handle: string): Promise<Result<State, string>>
+  forget(params: WebhookParams, proof: Proof, handle: string, effectBy: Instant): Promise<Result<undefined, string>>
+  list(params: WebhookParams, proof: Proof, prefix: string): Promise<Result<readonly string[], string>>
 }
 
 const patience = 10_000
@@ -43,12 +44,15 @@ const meanings: Readonly<Record<number, string>> = {
   429: 'it is asked too often',
 }
 
+const bearer = ({ login }: Proof): Readonly<Record<string, string>> =>
+  login === undefined ? {} : { authorization: `Bearer ${new TextDecoder().decode(login.reveal())}` }
+
 type Fields = Readonly<Record<string, unknown>>
 
 export function createWebhookWire(http: Http): WebhookWire {
   async function ask(
     params: WebhookParams,
-    login: Material,
+    proof: Proof,
     call: Call,
     body: object,
     limit: number | (() => number) = patience,
@@ -58,7 +62,8 @@ export function createWebhookWire(http: Http): WebhookWire {
       url: `${params.url.replace(/\/+$/, '')}/v1/${call}`,
       caBundle: params.caBundle,
       allowedAddresses: params.allowedAddresses,
-      headers: { authorization: `Bearer ${new TextDecoder().decode(login.reveal())}`, 'content-type': 'application/json' },
+      identity: proof.identity,
+      headers: { ...bearer(proof), 'content-type': 'application/json' },
       body: JSON.stringify(body),
       limit,
     })
@@ -78,26 +83,26 @@ export function createWebhookWire(http: Http): WebhookWire {
   const done = (answer: Result<Fields, string>): Result<undefined, string> => (answer.ok ? ok(undefined) : answer)
 
   return {
-    async ready(params, login) {
-      const answer = await ask(params, login, 'ready', {})
+    async ready(params, proof) {
+      const answer = await ask(params, proof, 'ready', {})
       if (!answer.ok) return answer
       return answer.value['contract'] === 'v1' ? ok(undefined) : fail('it does not say that it follows the contract `v1`')
     },
-    async make(params, login, call, body, limit) {
-      const answer = await ask(params, login, call, body, limit)
+    async make(params, proof, call, body, limit) {
+      const answer = await ask(params, proof, call, body, limit)
       return answer.ok ? readMade(answer.value) : answer
     },
-    revoke: async (params, login, handle) => done(await ask(params, login, 'revoke', { handle })),
-    async inspect(params, login, handle) {
-      const answer = await ask(params, login, 'inspect', { handle })
+    revoke: async (params, proof, handle) => done(await ask(params, proof, 'revoke', { handle })),
+    async inspect(params, proof, handle) {
+      const answer = await ask(params, proof, 'inspect', { handle })
       if (!answer.ok) return answer
       const state = answer.value['state']
       return typeof state === 'string' && states.includes(state) ? ok(state as State) : fail('it says no state that the contract knows')
     },
-    forget: async (params, login, handle, effectBy) =>
-      done(await ask(params, login, 'forget', { handle, notBefore: new Date(effectBy).toISOString() })),
-    async list(params, login, prefix) {
-      const answer = await ask(params, login, 'list', { prefix })
+    forget: async (params, proof, handle, effectBy) =>
+      done(await ask(params, proof, 'forget', { handle, notBefore: new Date(effectBy).toISOString() })),
+    async list(params, proof, prefix) {
+      const answer = await ask(params, proof, 'list', { prefix })
       if (!answer.ok) return answer
       const handles = answer.value['handles']
       return Array.isArray(handles) && handles.every((handle) => typeof handle === 'string') ? ok(handles) : fail('it lists no handles')

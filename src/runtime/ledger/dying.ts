@@ -17,7 +17,7 @@ export interface DyingDeps {
   readonly clock: Clock
   readonly journal: Journal
   readonly log: Pick<Log, 'warn'>
-  readonly meter: Pick<Meter, 'revoked' | 'lost'>
+  readonly meter: Pick<Meter, 'revoked' | 'remained' | 'lost'>
 }
 
 export interface Dying extends Told {
@@ -121,7 +121,10 @@ export function createDying({ tasks, clock, journal, log, meter }: DyingDeps): D
     },
     dead(lease, ending) {
       if (lease.foundDeadAt !== undefined) return closed(lease, 'RevokedExternally', endedBy(lease))
-      if (ending === 'remains') return closed(lease, 'ValueRemains', valueRemains)
+      if (ending === 'remains') {
+        meter.remained(lease.provider.name)
+        return closed(lease, 'ValueRemains', valueRemains)
+      }
       // the time after the end of its task was no revocation's
       if (ending === 'expired') return closed(lease, 'ExpiresAt', 'it has died by itself')
       const task = tasks.get(lease.task.key)

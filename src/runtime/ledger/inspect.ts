@@ -25,6 +25,8 @@ export interface InspectDeps {
   readonly leads: () => boolean
   /** whether a pass has decided that it dies */
   readonly doomed: (handle: string) => boolean
+  /** whether every task was looked at: what a former leader had begun to end is then known to die */
+  readonly calm: () => boolean
   /** the operator's own */
   readonly namespace: string
   readonly writes: Pick<Writes, 'patchStatus'>
@@ -129,7 +131,7 @@ export function createInspector(deps: InspectDeps): Inspector {
   /** One look at a source at a time. */
   async function once({ uid, type, kind }: Lease['provider'], handles: readonly string[]): Promise<void> {
     const inspection = deps.findProvider(type, kind)?.outside?.inspection
-    if (inspection === undefined || busy.has(uid)) return
+    if (inspection === undefined || busy.has(uid) || !deps.calm()) return
     busy.add(uid)
     try {
       await look(inspection, handles.slice(0, inspection.batch))
@@ -139,6 +141,8 @@ export function createInspector(deps: InspectDeps): Inspector {
   }
 
   async function round(): Promise<void> {
+    // what it saw in a former term is nothing to go by
+    if (!deps.leads()) return suspicions.clear()
     const groups = Map.groupBy(
       [...leases.values()].filter(({ state }) => state === 'Issued'),
       ({ provider }) => provider.uid,

@@ -4,6 +4,7 @@
 import { isExpiring, isOpen, type Lease } from '../../core/lease.ts'
 import { splitKey, type TaskKey } from '../../core/names.ts'
 import type { Failure, LeaseFacts, Task } from '../../core/observed.ts'
+import { createBreather } from '../../kube/breather.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import { type KubeObject, pathOf } from '../../kube/objects.ts'
 import type { Writes } from '../../kube/patch.ts'
@@ -63,9 +64,11 @@ export interface LedgerDeps {
   readonly clock: Clock
   readonly entropy: Entropy
   readonly journal: Journal
-  readonly meter: Pick<Meter, 'revoked' | 'lost'>
+  readonly meter: Pick<Meter, 'revoked' | 'remained' | 'lost'>
   readonly tracer: Pick<Tracer, 'span'>
   readonly log: Log
+  /** whether no task waits to be looked at: a takeover has all of them looked at, after what is more urgent */
+  readonly calm: () => boolean
   /** whether tasks of a namespace are served by this installation */
   readonly serves: (namespace: string) => boolean
   readonly namespace: string
@@ -234,6 +237,17 @@ export function createLedger(deps: LedgerDeps): Ledger {
     }
   })
 
+  /** Not in one turn of the event loop: with many rows it would be longer than a leader may be silent. */
+  async function lookAtAll(): Promise<void> {
+    const breathe = createBreather(clock)
+    for (const lease of [...leases.values()]) {
+      look(lease, 'resync')
+      retirements.look(lease)
+      const pause = breathe()
+      if (pause !== undefined) await pause
+    }
+  }
+
   let sweeping: ReturnType<typeof setInterval> | undefined
   const ledger: Ledger = {
     intend(task, order, attempt, object) {
@@ -292,10 +306,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       sweeping.unref()
     },
     sweep() {
-      for (const lease of leases.values()) {
-        look(lease, 'resync')
-        retirements.look(lease)
-      }
+      void lookAtAll()
       handed.tidy()
       void sweep.all()
     },

@@ -21,9 +21,16 @@ beforeAll(async () => {
   // in Audit mode and selecting nobody, so that neither touches another test
   await kube.must('POST', cluster('clusteragentpolicies'), of('ClusterAgentPolicy', { ...policy, spec: { ...policy.spec, mode: 'Audit' } }))
   await kube.must('POST', cluster('clustercredentialproviders'), of('ClusterCredentialProvider', provider))
+  const own = { host: 'db.example', databases: ['app'], groups: ['app_read'], loginSecretRef: { name: 'login' } }
+  await kube.must(
+    'POST',
+    `${ours(ns)}/credentialproviders`,
+    of('CredentialProvider', { metadata: { name }, spec: { type: 'postgres', postgres: own } }),
+  )
   paths = [
     `${ours(ns)}/agenttasks/mine`,
     `${ours(ns)}/agentpolicies/${name}`,
+    `${ours(ns)}/credentialproviders/${name}`,
     `${cluster('clusteragentpolicies')}/${name}`,
     `${cluster('clustercredentialproviders')}/${name}`,
   ]
@@ -37,7 +44,7 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => {
-  for (const path of paths.slice(2)) await kube.request('DELETE', path)
+  for (const path of paths.slice(3)) await kube.request('DELETE', path)
 })
 
 test('the operator writes every status, nobody else any, whatever right he has', async () => {

@@ -57,8 +57,7 @@ export async function createTenant({ kube }: Pick<Scenario, 'kube'>, options: Te
     secret,
     uid: made.metadata.uid,
     async ready() {
-      // too often, and the operator loses each race for its status
-      if (Date.now() - touched > 3_000) {
+      if (Date.now() - touched > 1_000) {
         touched = Date.now()
         await kube.must('PATCH', `${path}/${name}`, { metadata: { annotations: { 'test.example/touched': String(touched) } } }, merge)
       }

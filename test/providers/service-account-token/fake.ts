@@ -10,6 +10,12 @@ export const issuer = 'https://kubernetes.default.svc'
 const optIn = "ValidatingAdmissionPolicy 'taskbound-operator-token-fence' denied request: set 'policy.taskbound.dev/service-account-tokens'"
 const notOurs = "ValidatingAdmissionPolicy 'taskbound-operator-fence' denied request: this Secret was not made by the operator"
 
+/** Of two places that look at the UID. */
+const early = (wanted: string, stored: string): string =>
+  `Operation cannot be fulfilled on Secret: the UID in the precondition (${wanted}) does not match the UID in record (${stored})`
+const late = (wanted: string, stored: string): string =>
+  `Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${stored}`
+
 interface Secret {
   readonly uid: string
   readonly ours: boolean
@@ -42,6 +48,8 @@ export interface Fake {
   claims: (claims: Fields) => unknown
   fence: { policy: Fields | undefined; binding: Fields | undefined }
   mayAnywhere: boolean
+  /** whether another UID is noticed by the storage alone */
+  late: boolean
   mayReview: boolean
   /** whether a token is let in now by whoever asks with this audience; remembers it for ten seconds if so */
   admits(token: string, audience?: string): boolean
@@ -92,7 +100,7 @@ export function createFake(): Fake {
     const secret = fake.secrets.get(key)
     if (secret === undefined) return status(404, 'NotFound')
     if (preconditions?.uid !== undefined && preconditions.uid !== secret.uid)
-      return status(409, 'Conflict', `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${secret.uid}`)
+      return status(409, 'Conflict', fake.late ? late(preconditions.uid, secret.uid) : early(preconditions.uid, secret.uid))
     if (!secret.ours) return status(422, 'Invalid', notOurs)
     if (dry) return done({ kind: 'Status', status: 'Success' })
     secret.deletedAt ??= now()
@@ -125,13 +133,13 @@ export function createFake(): Fake {
     return done({ kind: 'PartialObjectMetadata', metadata: { name, uid, resourceVersion: '1' } }, 201)
   }
 
-  function answer(method: string, path: string, body: Json, dry: boolean): Reply {
+  function answer(method: string, path: string, body: Json): Reply {
     const [, namespace = '', plural = '', name = '', sub] =
       /^\/api\/v1\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(path) ?? []
     if (method === 'POST' && plural === 'secrets') return create(namespace, body)
     if (method === 'DELETE' && plural === 'secrets') {
       if (body['propagationPolicy'] !== 'Background') return status(422, 'Invalid', 'fence')
-      return remove(`${namespace}/${name}`, body['preconditions'], dry)
+      return remove(`${namespace}/${name}`, body['preconditions'], body['dryRun']?.[0] === 'All')
     }
     if (method === 'POST' && sub === 'token') return token(namespace, name, body as never)
     if (path === '/apis/authentication.k8s.io/v1/tokenreviews') {
@@ -156,6 +164,7 @@ export function createFake(): Fake {
     claims: (claims) => claims,
     fence: { policy: { failurePolicy: 'Fail' }, binding: { validationActions: ['Deny'] } },
     mayAnywhere: false,
+    late: false,
     mayReview: true,
     admits(text, audience) {
       const claims = read(text)
@@ -172,11 +181,11 @@ export function createFake(): Fake {
       return true
     },
     client: {
-      async request<T>({ method, path, body, query }: RequestOptions) {
+      async request<T>({ method, path, body }: RequestOptions) {
         const call = `${method} ${path}`
         fake.calls.push(call)
         const instead = fake.before(call)
-        const own = instead ?? answer(method, path, body ?? {}, query?.['dryRun'] === 'All')
+        const own = instead ?? answer(method, path, body ?? {})
         const said = instead === undefined && own !== 'lost' ? fake.after(call, own) : own
         if (said === 'lost') return fail({ kind: 'timeout', message: 'canary', sent: true } as const)
         return said.status < 300 ? ok({ status: said.status, body: said.body as T, headers: {} }) : fail(httpError(said.status, said.body))

@@ -226,8 +226,9 @@ describe('revoked means refused', () => {
       }
     },
   )
-  test('another Secret of the same name is left alone, and counts as gone', async () => {
+  test.each([false, true])('another Secret of the same name is left alone, and counts as gone (noticed late: %s)', async (late) => {
     const { provider, fake, lease } = await live()
+    fake.late = late
     const [key = ''] = fake.secrets.keys()
     const other = { uid: 'another', ours: false, finalizer: false, deletedAt: undefined }
     fake.secrets.set(key, other)

@@ -68,6 +68,18 @@ test('token, lease and role live as long as was ordered and not longer, whatever
   expect(await left()).toEqual(nothing)
 })
 
+test('what a renewal has replaced can be ended by itself, and its successor works on', async () => {
+  const task = await world.issue({ attempt: 1 })
+  const { fields } = value(await task.renew({ attempt: 2 }))
+  const renewed = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, text(field)]))
+  const retired = await world.provider.outside?.retirement?.retire(world.params, world.noted(task.lease), 2)
+  expect(retired).toEqual({ ok: true, value: expect.not.stringContaining('"attempt":1') })
+  expect([await letsIn(setup.database, task.fields), await letsIn(setup.database, renewed)]).toEqual([false, true])
+  expect(await left()).toEqual({ logins: 1, leases: 1, roles: 1 })
+  expect(await task.revoke()).toEqual(done)
+  expect(await left()).toEqual(nothing)
+})
+
 test('what somebody ends there is told from what lives, and nothing while it is sealed', async () => {
   const tasks = [await world.issue(), await world.issue(), await world.issue()]
   const look = () =>

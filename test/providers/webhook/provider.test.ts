@@ -1,8 +1,11 @@
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { plus, seconds } from '../../../src/lib/instant.ts'
+import { Material } from '../../../src/lib/material.ts'
 import type { WebhookParams } from '../../../src/providers/webhook/params.ts'
-import { type Asked, audience, fakeWorld, loginKeys, now, type Reply, referenceWorld, type World } from './world.ts'
+import type { ReadKey } from '../../../src/providers/webhook/proofs.ts'
+import { type Asked, audience, fakeWorld, loginKeys, now, type Reply, referenceWorld, tls, type World } from './world.ts'
 
 const worlds: World[] = []
 afterEach(async () => {
@@ -21,6 +24,7 @@ async function reference(change: Partial<WebhookParams> = {}) {
 
 const later = (order: { expiresAt: number }, ms = 0): string => new Date(order.expiresAt + ms).toISOString()
 const done = { ok: true, value: undefined }
+const otherKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 
 describe('a login', () => {
   test('is for one call: of the task where it is asked for, of the operator where it is ended, a minute long, for this service alone', async () => {
@@ -242,6 +246,72 @@ describe('whether somebody ended what a task has', () => {
     const world = await fake(() => ({ body: { state: 'Revoked' } }))
     const foreign = { ...world.lease(), handle: 'postgres' }
     expect(await world.provider.outside?.inspection?.look(world.params, [foreign])).toEqual(['Unknown'])
+    expect(world.asked).toEqual([])
+  })
+})
+
+describe('a client certificate instead of logins', () => {
+  const clientCertificateSecretRef = { name: 'keys-client' }
+  const certificate = tls.cert
+  const fingerprint = new X509Certificate(certificate).fingerprint256
+  const secret: Record<string, string> = { 'tls.crt': certificate, 'tls.key': tls.key }
+  const holding =
+    (values: Readonly<Record<string, string>>, origin: () => string | undefined): ReadKey =>
+    async (name, key) => {
+      const value = values[key]
+      return value === undefined
+        ? { ok: false, failure: `Secret \`${name}\` has no key \`${key}\`` }
+        : { ok: true, value: { value: new Material(value), origin: origin() } }
+    }
+  async function at(values: Readonly<Record<string, string>>, origin?: string) {
+    const answer = ({ body }: Asked): Reply => ({
+      body: { contract: 'v1', state: 'Revoked', fields: { key: 'k' }, expiresAt: body['expiresAt'] },
+    })
+    const world: Awaited<ReturnType<typeof fakeWorld>> = await fakeWorld(
+      answer,
+      { clientCertificateSecretRef },
+      holding(values, () => origin ?? new URL(world.params.url).origin),
+    )
+    worlds.push(world)
+    return world
+  }
+
+  test('is shown at each call, and no token is sent', async () => {
+    const world = await at(secret)
+    const lease = world.lease()
+    expect(await world.provider.ready(world.params)).toEqual(done)
+    expect(await world.provider.issue(world.params, world.order(), { lease })).toMatchObject({ ok: true })
+    expect(await world.provider.revoke(world.params, { lease })).toEqual(done)
+    expect(world.asked).toHaveLength(4)
+    for (const { authorization, client } of world.asked) expect([authorization, client]).toEqual(['', fingerprint])
+  })
+
+  test('is not shown where logins are sent', async () => {
+    const world = await fake(() => ({ body: { contract: 'v1' } }))
+    await world.provider.ready(world.params)
+    expect(world.asked).toMatchObject([{ authorization: expect.stringContaining('Bearer '), client: undefined }])
+  })
+
+  test.each<readonly [string, Readonly<Record<string, string>>, string | undefined, RegExp]>([
+    [
+      'for another service',
+      secret,
+      'https://keys.corp.example',
+      /not for this service: annotate it with `taskbound.dev\/origin=https:\/\/localhost:/,
+    ],
+    ['without a key', { 'tls.crt': certificate }, undefined, /has no key `tls.key`/],
+    ['without a certificate', { 'tls.key': tls.key }, undefined, /has no key `tls.crt`/],
+    ['with a key of another', { ...secret, 'tls.key': otherKey }, undefined, /fit each other/],
+    ['with something else', { 'tls.crt': 'canary-9', 'tls.key': 'canary-9' }, undefined, /fit each other/],
+  ])('a Secret %s is used nowhere, and nothing is sent', async (_name, values, origin, sentence) => {
+    const world = await at(values, origin)
+    const answers = [
+      await world.provider.ready(world.params),
+      await world.provider.issue(world.params, world.order(), { lease: world.lease() }),
+      await world.provider.revoke(world.params, { lease: world.lease() }),
+    ]
+    for (const answer of answers) expect(answer).toMatchObject({ ok: false, failure: { message: expect.stringMatching(sentence) } })
+    expect(JSON.stringify(answers)).not.toMatch(/canary|PRIVATE/)
     expect(world.asked).toEqual([])
   })
 })

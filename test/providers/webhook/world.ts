@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import type { TLSSocket } from 'node:tls'
 import { createLocalJWKSet } from 'jose'
 import { createWebhookServer, type WebhookServer } from '../../../examples/webhook/webhook-server.ts'
 import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
@@ -16,6 +17,7 @@ import { createHttp } from '../../../src/outbound/http.ts'
 import type { Logins } from '../../../src/ports/login.ts'
 import type { Lease, Order, Provider } from '../../../src/ports/provider.ts'
 import type { WebhookParams } from '../../../src/providers/webhook/params.ts'
+import type { ReadKey } from '../../../src/providers/webhook/proofs.ts'
 import { createWebhookProvider } from '../../../src/providers/webhook/provider.ts'
 import { createWebhookWire } from '../../../src/providers/webhook/wire.ts'
 import { entropy, identity, makeOrder } from '../../issuer/world.ts'
@@ -65,14 +67,16 @@ export interface World {
   close(): Promise<void>
 }
 
+const noKeys: ReadKey = async (name) => ({ ok: false, failure: `Secret \`${name}\` does not exist` })
+
 /** A provider at any service, with handles of an installation of its own. */
-export function makeWorld(params: WebhookParams, signedBy: Logins, closing: () => Promise<void>): World {
+export function makeWorld(params: WebhookParams, signedBy: Logins, closing: () => Promise<void>, readKey: ReadKey = noKeys): World {
   const prefix = `tb${random(10)}`
   const http = createHttp()
   return {
     prefix,
     params,
-    provider: createWebhookProvider({ wire: createWebhookWire(http), logins: signedBy, clock, prefix }),
+    provider: createWebhookProvider({ wire: createWebhookWire(http), logins: signedBy, readKey, clock, prefix }),
     lease: (other) => ({ handle: `${prefix}${random(26)}`, effectBy: plus(now(), seconds(30)), ...other }),
     order: (other) =>
       makeOrder({
@@ -111,6 +115,8 @@ export async function referenceWorld(change: Partial<WebhookParams> = {}): Promi
 export interface Asked {
   readonly call: string
   readonly authorization: string
+  /** fingerprint of the client's certificate */
+  readonly client: string | undefined
   readonly body: Readonly<Record<string, unknown>>
 }
 export interface Reply {
@@ -121,12 +127,13 @@ export interface Reply {
 }
 
 /** At a server that answers each call as it is told. */
-export async function fakeWorld(answer: (asked: Asked) => Reply, change: Partial<WebhookParams> = {}) {
+export async function fakeWorld(answer: (asked: Asked) => Reply, change: Partial<WebhookParams> = {}, readKey = noKeys) {
   const asked: Asked[] = []
-  const server = createServer(tls, async (request, response) => {
+  const server = createServer({ ...tls, requestCert: true, rejectUnauthorized: false }, async (request, response) => {
     const one = {
       call: `${request.method} ${request.url}`,
       authorization: request.headers.authorization ?? '',
+      client: (request.socket as TLSSocket).getPeerCertificate().fingerprint256,
       body: JSON.parse(await text(request)) as Asked['body'],
     }
     asked.push(one)
@@ -138,5 +145,5 @@ export async function fakeWorld(answer: (asked: Asked) => Reply, change: Partial
     server.closeAllConnections()
     server.close()
   }
-  return { ...makeWorld(paramsAt((server.address() as AddressInfo).port, change), logins, close), asked }
+  return { ...makeWorld(paramsAt((server.address() as AddressInfo).port, change), logins, close, readKey), asked }
 }

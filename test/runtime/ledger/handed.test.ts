@@ -138,14 +138,30 @@ test('after the last row is dead and clean it goes, not before, and comes back w
   await eventually(() => expect(w.documents.has(document)).toBe(false))
 })
 
+test('while a row is being written it does not go, although all others are dead', async () => {
+  const w = await issued()
+  await w.ledger.revoke(handle())
+  w.clock.wall += 601_000
+  const next = makeTask({ ...live, uid: asUid('task-2'), name: 'next', key: `${namespace}/next` as never })
+  w.put(next)
+  const writing = w.ledger.intend(next, own, 1, object())
+  w.ledger.sweep()
+  expect((await writing).ok).toBe(true)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  expect(kept(w)).toBeDefined()
+})
+
 test('a server of a namespace has no say about another provider’s rows, and nothing of it is believed beyond a thousand handles', async () => {
   const w = makeLedger()
   worlds.push(w)
   w.provide()
   w.put(live)
-  // a closed row of the cluster's provider, which a sweep of that one cleans up
+  // a row of the cluster's provider that was given up: whoever lists its handle is told to end it, if it is that provider
   expect((await w.ledger.intend(live, order, 1, w.providers.get('corp') as ProviderObject)).ok).toBe(true)
-  await w.ledger.revoke(handle())
+  w.source.revoke = async () => failed('it is down')
+  w.annotate(handle(), { 'taskbound.dev/irrevocable': 'the server is scrapped' })
+  void w.ledger.revoke(handle())
+  await eventually(() => expect(w.state(handle())).toBe('Irrevocable'))
   w.providers.remove('', { metadata: { name: 'corp', uid: 'provider-1', resourceVersion: '999' } } as never)
   w.providers.observe('', { key: `${namespace}/corp`, uid: 'provider-9', resourceVersion: '1000', value: object('db', 'provider-9') })
   w.calls.length = 0

@@ -15,6 +15,7 @@ function world(names = handles(1), batch = 10) {
   const w = {
     now: 100_000,
     leads: true,
+    calm: true,
     doomed: false,
     writable: true,
     settings: true,
@@ -55,6 +56,7 @@ function world(names = handles(1), batch = 10) {
     entropy: { unit: () => 0.5 },
     leads: () => w.leads,
     doomed: () => w.doomed,
+    calm: () => w.calm,
     namespace: 'ns',
     writes: {
       async patchStatus(place: { name: string }, version: string, status: unknown) {
@@ -145,6 +147,25 @@ test.each<readonly [string, (w: World) => Promise<void>]>([
       w.meanwhile = () => {
         w.leads = false
       }
+      await w.look()
+    },
+  ],
+  [
+    'what was seen in a former term',
+    async (w) => {
+      await w.look()
+      w.leads = false
+      await w.look()
+      w.leads = true
+      await w.look()
+    },
+  ],
+  [
+    'a source while tasks wait to be looked at, as after a takeover',
+    async (w) => {
+      await w.look()
+      w.calm = false
+      await w.look()
       await w.look()
     },
   ],

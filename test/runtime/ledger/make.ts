@@ -66,6 +66,7 @@ export function makeLedger(
   /** what each revocation was told that the source calls it */
   const references: (string | undefined)[] = []
   const overruns: Duration[] = []
+  const remained: string[] = []
   const audit: AuditEntry[] = []
   const events: EventNote[] = []
   const changed: string[] = []
@@ -240,9 +241,11 @@ export function makeLedger(
     journal: { audit: (entry) => void audit.push(entry), event: (note) => void events.push(note) },
     meter: {
       revoked: (_provider: string, overrun: Duration) => void overruns.push(overrun),
+      remained: (provider: string) => void remained.push(provider),
       lost: (name) => void lost.push(name),
     },
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined } as never,
+    calm: () => true,
     serves: options.serves ?? (() => true),
     namespace,
     prefix,
@@ -261,6 +264,7 @@ export function makeLedger(
     rows,
     audit,
     overruns,
+    remained,
     events,
     changed,
     checked,

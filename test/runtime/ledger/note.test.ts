@@ -74,4 +74,5 @@ test('a value that existed before is never told of as revoked', async () => {
     { kind: 'revocation', reason: 'ValueRemains', message: expect.stringContaining('works until it is changed') },
   ])
   expect(w.audit).toHaveLength(1)
+  expect([w.remained, w.overruns]).toEqual([['corp'], []])
 })

@@ -106,7 +106,7 @@ export const handleIn = (credential: string, attempt: number): string => `handle
 
 /** A row of a credential: there with what became of it, or not seen yet. */
 const row = (credential: string, attempt: number): fc.Arbitrary<readonly LeaseFacts[]> =>
-  rarely<'open' | 'absent' | 'dead' | 'given up'>('open', 'absent', 'dead', 'given up').map((state) =>
+  rarely<'open' | 'expiring' | 'absent' | 'dead' | 'given up'>('open', 'expiring', 'absent', 'dead', 'given up').map((state) =>
     state === 'absent'
       ? []
       : [
@@ -114,8 +114,9 @@ const row = (credential: string, attempt: number): fc.Arbitrary<readonly LeaseFa
             handle: handleIn(credential, attempt),
             credential,
             attempt,
-            open: state === 'open',
+            open: state === 'open' || state === 'expiring',
             dead: state === 'dead',
+            ...(state === 'expiring' ? { expiring: true } : {}),
             message: state === 'given up' ? 'no such server' : undefined,
           },
         ],
