@@ -23,6 +23,7 @@ import type { LeaseRow } from '../../telemetry/snapshot.ts'
 import type { ProviderObject } from '../objects/kinds.ts'
 import type { Document } from '../storage.ts'
 import type { Doubt } from '../views.ts'
+import { createCleaning } from './cleaning.ts'
 import { createCollect } from './collect.ts'
 import { createDying } from './dying.ts'
 import { createHandedKeeping } from './handed.ts'
@@ -33,9 +34,9 @@ import { createKeptValues } from './kept.ts'
 import { createLanes } from './lanes.ts'
 import { createNote, type NoteReference } from './note.ts'
 import { createRetirements } from './retire.ts'
-import { leasesResource, placeOf, sourceOf } from './rows.ts'
+import { leasesResource, sourceOf, workKey } from './rows.ts'
 import { createSealHanded } from './sealed.ts'
-import { createKeptSettings, underSettings } from './settings.ts'
+import { createKeptSettings } from './settings.ts'
 import { openRows } from './shown.ts'
 import { createSweep } from './sweep.ts'
 
@@ -113,7 +114,6 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const keyOf = (handle: string): string => `${deps.namespace}/${handle}`
   const backoff = { first: milliseconds(500), cap: seconds(60) }
   const revocations = createLanes({ clock, entropy, log, backoff }, width)
-  const cleanings = createLanes({ clock, entropy, log, backoff: { first: seconds(5), cap: seconds(300) } }, 1)
 
   const byTask = leases.index((lease) => [lease.task.uid])
   const openByOrigin = leases.index((lease) => (isOpen(lease) ? [`${lease.task.namespace} ${lease.provider.uid}`] : []))
@@ -121,8 +121,6 @@ export function createLedger(deps: LedgerDeps): Ledger {
   const byProvider = leases.index((lease) => [lease.provider.uid])
 
   const seenToGo = new Set<string>()
-  /** closed by their rows, and seen at their source */
-  const found = new Set<string>()
 
   const settings = createKeptSettings({
     ...deps,
@@ -145,15 +143,12 @@ export function createLedger(deps: LedgerDeps): Ledger {
   })
 
   const handed = createHandedKeeping({ leases, byProvider, settings, leads: deps.leads, clock })
+  const cleaning = createCleaning({ ...deps, settings, values, handed })
   const inspector = createInspector({ ...deps, settings, tell: dying, doomed })
   const retirements = createRetirements({ ...deps, settings, doomed })
 
-  // keys are `<namespace of the task>/<handle>`: a queue is fair between namespaces
-  const workKey = (lease: Lease): string => `${lease.task.namespace}/${lease.handle}`
   const handleIn = (key: string): string => splitKey(key as TaskKey).name
   const look = (lease: Lease, priority: 'end' | 'new' | 'resync'): void => revocations.of(lease.provider.uid).add(workKey(lease), priority)
-
-  const implementationOf = ({ provider: { type, kind } }: Lease) => deps.findProvider(type, kind)
 
   async function work(key: string): Promise<void> {
     const lease = leases.get(keyOf(handleIn(key)))
@@ -166,37 +161,8 @@ export function createLedger(deps: LedgerDeps): Ledger {
     if (after.tag === 'later') queue.addAfter(key, after.delay, 'resync')
     if (after.tag !== 'clean') return
     const forgetting = values.forget(lease)
-    cleanings.of(lease.provider.uid).addAfter(key, after.delay)
+    cleaning.after(lease, after.delay)
     await forgetting
-  }
-
-  async function clean(key: string): Promise<void> {
-    const lease = leases.get(keyOf(handleIn(key)))
-    if (lease === undefined || isOpen(lease) || !deps.leads()) return
-    const outside = implementationOf(lease)?.outside
-    const queue = cleanings.of(lease.provider.uid)
-    if (!(await values.forgotten(lease))) return queue.retry(key)
-    if (outside === undefined || lease.state === 'Irrevocable') {
-      handed.cleaned(lease)
-      return queue.forget(key)
-    }
-    const place = placeOf(lease)
-    const cleaned = await underSettings(settings.of(lease), async (params) => {
-      // found by a sweep: it may have come back to life, with a server that was restored from a backup
-      const killed = found.has(lease.handle) ? await implementationOf(lease)?.revoke(params, { lease: place }) : undefined
-      return killed?.ok === false ? killed : outside.clean(params, place)
-    })
-    if (cleaned.ok) {
-      found.delete(lease.handle)
-      handed.cleaned(lease)
-      return queue.forget(key)
-    }
-    log.warn('what is left of a dead credential could not be removed; it is tried again', {
-      handle: lease.handle,
-      provider: sourceOf(lease).key,
-      reason: cleaned.failure.message,
-    })
-    queue.retry(key)
   }
 
   const sweep = createSweep({
@@ -208,11 +174,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
       })
       return row.ok ? { ok: true, value: row.value.body } : row
     },
-    clean(lease) {
-      found.add(lease.handle)
-      const wait = milliseconds(Math.max(0, lease.effectBy + 5_000 - clock.now()))
-      cleanings.of(lease.provider.uid).addAfter(workKey(lease), wait)
-    },
+    clean: cleaning.found,
   })
 
   leases.subscribe(({ before, after }) => {
@@ -299,7 +261,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     rows: () => openRows(leases.values(), dying.since, clock.monotonic()),
     start() {
       revocations.start(work)
-      cleanings.start(clean)
+      cleaning.start()
       retirements.start()
       inspector.start()
       sweeping = setInterval(() => ledger.sweep(), sweepPeriod)
@@ -313,7 +275,7 @@ export function createLedger(deps: LedgerDeps): Ledger {
     async stop() {
       clearInterval(sweeping)
       inspector.stop()
-      await Promise.all([revocations.stop(), cleanings.stop(), retirements.stop()])
+      await Promise.all([revocations.stop(), cleaning.stop(), retirements.stop()])
     },
   }
 

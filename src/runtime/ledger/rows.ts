@@ -56,6 +56,9 @@ export const sourceOf = ({ provider, task }: Pick<Lease, 'provider' | 'task'>): 
   key: providerKey(provider, task.namespace),
 })
 
+/** By which queues know a row: they are fair between namespaces of tasks. */
+export const workKey = ({ task, handle }: Lease): string => `${task.namespace}/${handle}`
+
 /** The row as its provider knows it. */
 export const placeOf = ({ handle, effectBy, reference, task }: Lease): Place => ({
   handle,
