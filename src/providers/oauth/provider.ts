@@ -153,11 +153,11 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     const mine = kept.find((one) => one.number === number)
     const dead = mine?.until ?? until
     if (dead <= clock.now()) return ok(undefined)
-    const wait = (why: string): Result<Wait, string> => ok({ why: `${why}; it has expired at ${formatTime(dead)}`, until: dead })
+    const wait = (why: string): Result<Wait, string> => ok({ why: `${why}; it will have expired by ${formatTime(dead)}`, until: dead })
     if (mine === undefined) return wait('the answer that brought it was lost, so nobody holds it')
     const ends = await Promise.all(mine.tokens.map((token) => client.end(params, token)))
     const failed = ends.find((one) => !one.ok)
-    if (failed?.ok === false) return fail(`${failed.failure}; it has expired at ${formatTime(dead)}`)
+    if (failed?.ok === false) return fail(`${failed.failure}; it will have expired by ${formatTime(dead)}`)
     const unseen = ends.flatMap((one) => (one.ok && one.value !== undefined ? [one.value] : []))[0]
     return unseen === undefined ? ok(undefined) : wait(unseen)
   }
