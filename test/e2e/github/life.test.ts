@@ -29,6 +29,14 @@ const end = (task: string) => scenario.patch('agenttasks', task, { spec: { end: 
 const revoked = (task: string, wanted: object) =>
   eventually(async () => expect((await scenario.conditions(task))['Revoked']).toMatchObject(wanted), { timeoutMs: 20_000 })
 
+/** Another operator, by whose clock and GitHub's so many seconds have passed. */
+async function goOn(ahead: number): Promise<void> {
+  await operator.stop()
+  hubbed.fake.now = () => Date.now() + ahead * 1000
+  const env = { TASKBOUND_TEST_CLOCK_AHEAD: String(ahead) }
+  operator = await runOperator({ issuerPort: operator.issuerPort, preload: ['test/support/preload/clock.ts'], env })
+}
+
 test('a task gets a token for what it asked for, which is kept sealed until GitHub refuses it', async () => {
   const task = await hubbed.task('one')
   const token = await hubbed.active(task)
@@ -83,6 +91,24 @@ test('what was kept under one row does not end another, and nothing is sent: its
   await hubbed.onlyAlive()
 })
 
+test('what GitHub refuses is asked for again, and not in haste', async () => {
+  let asked = 0
+  hubbed.fake.before = (request) => {
+    if (`${request.method} ${request.path}` !== issueCall) return undefined
+    asked += 1
+    return { status: 422, body: { message: 'There is at least one repository that does not exist' } }
+  }
+  const task = await hubbed.task('refused')
+  await eventually(async () => expect((await scenario.until(task, 'Pending')).message).toContain('lacks one of the repositories'))
+  await new Promise((resolve) => setTimeout(resolve, 3_000))
+  expect(asked).toBeLessThan(8)
+  hubbed.fake.before = undefined
+  const token = await hubbed.active(task)
+  expect(hubbed.fake.alive()).toEqual([token])
+  await end(task)
+  await hubbed.onlyAlive()
+})
+
 test('a token whose answer was lost is told of until its hour is over; the task has another meanwhile', async () => {
   let lost = ''
   hubbed.fake.after = (request) => {
@@ -91,19 +117,16 @@ test('a token whose answer was lost is told of until its hour is over; the task 
     return 'cut'
   }
   const task = await hubbed.task('lost')
-  // its answer might have been on its way for twelve seconds
-  await eventually(() => hubbed.active(task), { timeoutMs: 60_000 })
+  await eventually(async () => expect((await scenario.until(task, 'Pending')).message).toContain('it expires by itself'))
+  // the answer might be on its way for twelve seconds
+  await goOn(20)
   const token = await hubbed.active(task)
   hubbed.fake.after = undefined
   expect(token).not.toBe(lost)
   await end(task)
   await hubbed.onlyAlive(lost)
   await revoked(task, { status: 'False', reason: 'ExpiresAt', message: expect.stringContaining('it expires by itself, by 20') })
-  await operator.stop()
-  const ahead = 3_700 + 300
-  hubbed.fake.now = () => Date.now() + ahead * 1000
-  const env = { TASKBOUND_TEST_CLOCK_AHEAD: String(ahead) }
-  operator = await runOperator({ issuerPort: operator.issuerPort, preload: ['test/support/preload/clock.ts'], env })
+  await goOn(4_000)
   await revoked(task, { status: 'True', reason: 'AllRevoked' })
   expect((await hubbed.rows(task)).map(({ state }) => state)).toEqual(['Revoked', 'Revoked'])
 }, 150_000)
