@@ -45,8 +45,11 @@ export const isExpiring = ({ state, reason }: Pick<Lease, 'state' | 'reason'>): 
 export const effectTime: Duration = seconds(30)
 /** Closed rows stay that long, so that a handle is never used twice and auditors find them. */
 export const tombstoneTime: Duration = seconds(86_400)
-/** A row ahead of its task's record: the record is on its way, or was lost with a restored backup. */
-const overtaking: Duration = seconds(60)
+/**
+ * A row ahead of its task's record: the record is on its way, or was lost with a restored backup. Counted from `effectBy`, which is of the
+ * operator's own clock: the API server's may be another.
+ */
+const overtaking: Duration = seconds(30)
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 
@@ -164,7 +167,7 @@ function buried(lease: Lease, owner: Owner, now: Instant): Debt {
 function alive(lease: Lease, { uid, record }: Task, now: Instant): Debt {
   if (uid !== lease.task.uid) return { do: 'revoke' }
   if (!holds(record, lease.handle, now)) {
-    const patience = plus(lease.createdAt, overtaking)
+    const patience = plus(lease.effectBy, overtaking)
     // a task that is over counts no further
     const ahead = lease.attempt > record.attempt && record.completedAt === undefined
     if (ahead && now < patience) return { do: 'wait', until: patience, known: undefined }

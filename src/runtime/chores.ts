@@ -90,8 +90,9 @@ export function createChores(deps: ChoresDeps): Chores {
   async function work(key: string): Promise<void> {
     const [what = '', name = ''] = key.split(' ')
     if (what === 'Fences') {
-      await deps.fences.check()
-      queue.addAfter('Fences', fencePeriod, 'resync')
+      // until then nothing is issued
+      const next = (await deps.fences.check()) === 'unanswered' ? soon : fencePeriod
+      queue.addAfter('Fences', next, next === soon ? 'end' : 'resync')
       return
     }
     const kind = deps.kinds.find(({ scope }) => scope === what)

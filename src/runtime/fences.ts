@@ -3,7 +3,7 @@
 
 import type { Failure } from '../core/observed.ts'
 import type { KubeClient } from '../kube/client.ts'
-import { describeError } from '../kube/errors.ts'
+import { type ApiError, describeError } from '../kube/errors.ts'
 import { pathOf } from '../kube/objects.ts'
 import type { StoreView } from '../kube/store.ts'
 import { at, formatTime, type Instant, parseTime, plus, seconds } from '../lib/instant.ts'
@@ -33,8 +33,11 @@ export interface FencesDeps {
 }
 
 export interface Fences {
-  /** Tries what must be refused, and looks at what is installed. Called at the start, on changes, and now and then. */
-  check(): Promise<void>
+  /**
+   * Tries what must be refused, and looks at what is installed. Called at the start, on changes, and now and then; soon again where the API
+   * server did not answer, since nothing is issued meanwhile.
+   */
+  check(): Promise<'answered' | 'unanswered'>
   /** why nothing may be issued; `undefined` when all is in force */
   hold(): Failure | undefined
   /** since when `spec.requestedBy` is vouched for without a gap */
@@ -46,16 +49,21 @@ const requesterCheck = 'taskbound-requester-check'
 /** A new policy takes some seconds until every API server enforces it. */
 const spreading = seconds(5)
 
+const isFence = (failure: ApiError): boolean => failure.kind === 'http' && failure.message.includes('taskbound-operator-fence')
+
 export function createFences(deps: FencesDeps): Fences {
   const { client, policies, bindings, clock, log } = deps
   let problem: string | undefined = 'they were not tried yet'
+  /** the API server said what it does with a forbidden write */
+  let answered = false
   let vouched: { readonly state: string; readonly since: Instant } | undefined
 
   const installed = (name: string): boolean => policies.get(name) !== undefined && bindings.get(name) !== undefined
 
   async function findProblem(): Promise<string | undefined> {
     const missing = required.filter((name) => !installed(name))
-    if (missing.length > 0) return `${missing.map((name) => `\`${name}\``).join(', ')} or its binding is not installed`
+    answered = missing.length > 0
+    if (answered) return `${missing.map((name) => `\`${name}\``).join(', ')} or its binding is not installed`
     // As itself, the operator tries to make a Secret that belongs to no task. Only the fence stands in the way.
     const name = 'taskbound-fence-probe'
     const tried = await client.request({
@@ -64,8 +72,9 @@ export function createFences(deps: FencesDeps): Fences {
       query: { dryRun: 'All' },
       body: { apiVersion: 'v1', kind: 'Secret', type: 'Opaque', metadata: { name, namespace: deps.probeNamespace } },
     })
+    answered = tried.ok || isFence(tried.failure)
     if (tried.ok) return 'a write that `taskbound-operator-fence` forbids went through (as a dry run)'
-    if (tried.failure.kind === 'http' && tried.failure.message.includes('taskbound-operator-fence')) return undefined
+    if (isFence(tried.failure)) return undefined
     return `it could not be tried whether they are in force: ${describeError(tried.failure)}`
   }
 
@@ -113,6 +122,7 @@ export function createFences(deps: FencesDeps): Fences {
         else log.warn('nothing is issued: the admission policies are not in force', { reason: problem })
       }
       if (problem !== before || vouched?.since !== since) deps.changed()
+      return answered ? 'answered' : 'unanswered'
     },
     hold: () =>
       problem === undefined

@@ -70,14 +70,9 @@ const held = (): number => {
 }
 
 test('50,000 rows fit, each is looked at after a takeover, and what is well is not written', async () => {
-  const empty = held()
-  const objects = [...Array(2000).keys()].map((i) => JSON.parse(wire(i)) as KubeObject)
-  const each = (held() - empty) / objects.length
-
   const { ledger, leases, calls, provide, clock } = makeLedger()
   Object.defineProperty(clock, 'mono', { get: () => performance.now() })
   provide(providerObject())
-  objects.length = 0
   const before = held()
   for (let i = 0; i < count; i += 1) {
     const object = JSON.parse(wire(i)) as KubeObject
@@ -101,11 +96,10 @@ test('50,000 rows fit, each is looked at after a takeover, and what is well is n
   const longest = Math.max(...turns)
   const row = (held() - before) / count
   const all = turns.reduce((sum, turn) => sum + turn, 0)
-  const sizes = `a row: ${Math.round(each)} bytes as it came, ${Math.round(row)} with all that is kept of it`
+  const sizes = `a row: ${Math.round(row)} bytes with all that is kept of it`
   console.log(`${sizes}; all were looked at in ${Math.round(all)} ms, the longest turn took ${Math.round(longest)} ms`)
   expect(calls.filter((call) => !call.startsWith('clean '))).toEqual([])
-  expect(row).toBeLessThan(each)
-  expect(row * count).toBeLessThan(200 * 2 ** 20)
+  expect(row * count).toBeLessThan(120 * 2 ** 20)
   // not in one turn of the event loop, in which a leader could not renew its lease
   expect(turns.filter((turn) => turn > 3).length).toBeGreaterThan(5)
   await ledger.stop()

@@ -143,7 +143,7 @@ describe('what is owed to a row', () => {
         if (!isOpen(lease)) return expect(['wait', 'forget']).toContain(debt.do)
         if (lease.acknowledged !== undefined) return expect(debt.do).toBe('giveUp')
         const over = task.record.completedAt !== undefined
-        const ahead = !over && lease.attempt > task.record.attempt && time(at) < plus(lease.createdAt, seconds(60))
+        const ahead = !over && lease.attempt > task.record.attempt && time(at) < plus(lease.effectBy, seconds(30))
         const mine = lease.task.uid === task.uid && (ahead || holds(task.record, lease.handle, time(at)))
         expect(debt.do).toBe(!doomed && lease.state !== 'Revoking' && mine ? 'wait' : 'revoke')
         if (debt.do === 'wait') expect(debt.until).toBeGreaterThan(time(at))
