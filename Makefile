@@ -4,6 +4,7 @@ SHELL := bash
 # The devDependency `node` carries the Node version that everything here runs on, whatever the machine has.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 RESULTS := .cache/results
+# `--forceExit` below: a test that fails may leave a timer or a socket, and a level that has its result must not wait for that.
 
 .PHONY: help demo test test-observability test-node test-providers packages check unit e2e generate cluster cluster-down bench bench-database measure-crashes measure-revocation bundle clean setup
 .NOTPARALLEL:
@@ -25,7 +26,7 @@ test: check unit e2e ## everything that needs no more than `make demo`: check, t
 
 test-observability: setup ## metrics, alerts and dashboards in a real Prometheus; needs prometheus and promtool, as `make packages` installs
 	@mkdir -p $(RESULTS)
-	@npm run -s observability -- --json --outputFile=$(RESULTS)/observability.json
+	@npm run -s observability -- --forceExit --json --outputFile=$(RESULTS)/observability.json
 
 packages: ## installs what the levels beyond `make test` need, on Debian and as root
 	@missing=$$(for name in $$(grep -v '^#' test/packages.txt); do dpkg -s "$$name" >/dev/null 2>&1 || echo "$$name"; done); \
@@ -39,21 +40,21 @@ check: setup ## types, lint, dead code, and whether what is generated is current
 
 unit: setup ## tests that need Node, and Go or a helm
 	@mkdir -p $(RESULTS)
-	@npm run -s unit -- --json --outputFile=$(RESULTS)/unit.json
+	@npm run -s unit -- --forceExit --json --outputFile=$(RESULTS)/unit.json
 
 test-providers: setup ## tests against the real servers of providers, built once (minutes, then they are kept): needs Java 17, Maven and python3
 	@mkdir -p $(RESULTS)
 	@node test/tools/servers.ts
-	@npm run -s providers -- --json --outputFile=$(RESULTS)/providers.json
+	@npm run -s providers -- --forceExit --json --outputFile=$(RESULTS)/providers.json
 
 e2e: setup ## tests against a real API server
 	@mkdir -p $(RESULTS)
 	@node test/tools/servers.ts vault
-	@npm run -s e2e -- --json --outputFile=$(RESULTS)/e2e.json
+	@npm run -s e2e -- --forceExit --json --outputFile=$(RESULTS)/e2e.json
 
 test-node: setup ## tests on a whole node, with the chart installed by helm: needs root and what `make packages` installs
 	@mkdir -p $(RESULTS)
-	@npm run -s node -- --json --outputFile=$(RESULTS)/node.json
+	@npm run -s node -- --forceExit --json --outputFile=$(RESULTS)/node.json
 
 generate: setup ## writes everything that is generated again
 	@npm run -s generate

@@ -3,7 +3,7 @@
 
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { expect, test } from '@jest/globals'
+import { afterEach, expect, test } from '@jest/globals'
 import { handleOf } from '../../src/core/lease.ts'
 import { asUid } from '../../src/core/names.ts'
 import type { KubeObject } from '../../src/kube/objects.ts'
@@ -64,6 +64,9 @@ const wire = (i: number): string =>
     },
   })
 
+let running: ReturnType<typeof makeLedger>['ledger'] | undefined
+afterEach(() => running?.stop())
+
 const held = (): number => {
   collect()
   return process.memoryUsage().heapUsed
@@ -71,6 +74,7 @@ const held = (): number => {
 
 test('50,000 rows fit, each is looked at after a takeover, and what is well is not written', async () => {
   const { ledger, leases, calls, provide, clock } = makeLedger()
+  running = ledger
   Object.defineProperty(clock, 'mono', { get: () => performance.now() })
   provide(providerObject())
   const before = held()
@@ -102,5 +106,4 @@ test('50,000 rows fit, each is looked at after a takeover, and what is well is n
   expect(row * count).toBeLessThan(120 * 2 ** 20)
   // not in one turn of the event loop, in which a leader could not renew its lease
   expect(turns.filter((turn) => turn > 3).length).toBeGreaterThan(5)
-  await ledger.stop()
 })
