@@ -2,7 +2,7 @@
 // After a restart GitHub's stand-in is asked: nothing without a live task but what nobody has, and of that the row says so.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import { endCall, issueCall, seeCall } from '../../providers/githubApp/fake.ts'
+import { endCall, issueCall, seeCall } from '../../providers/github-app/fake.ts'
 import { eventually } from '../../support/cluster.ts'
 import { type RunningOperator, startOperator } from '../../support/operator.ts'
 import { freeLease } from '../faults/tokens.ts'

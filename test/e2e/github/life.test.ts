@@ -2,7 +2,7 @@
 // whose answer was lost. GitHub's stand-in is asked each time.
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { issueCall } from '../../providers/githubApp/fake.ts'
+import { issueCall } from '../../providers/github-app/fake.ts'
 import { eventually } from '../../support/cluster.ts'
 import type { RunningOperator } from '../../support/operator.ts'
 import { freeLease } from '../faults/tokens.ts'

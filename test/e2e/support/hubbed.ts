@@ -1,6 +1,6 @@
 // A strict stand-in for GitHub beside the real API server, with a provider for it, a permit, and ways to ask it what is alive.
 
-import { app, type Fake, pem, startFake } from '../../providers/githubApp/fake.ts'
+import { app, type Fake, pem, startFake } from '../../providers/github-app/fake.ts'
 import { eventually } from '../../support/cluster.ts'
 import type { Scenario } from './scenario.ts'
 

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { operations } from '@octokit/openapi-types'
 import { jwtVerify } from 'jose'
 import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
 import { at } from '../../../src/lib/instant.ts'
@@ -28,6 +29,7 @@ export interface Token {
   readonly expires: number
 }
 export type Answer = { readonly status: number; readonly body?: unknown; readonly headers?: Record<string, string> }
+type Asked = NonNullable<operations['apps/create-installation-access-token']['requestBody']>['content']['application/json']
 type Fate = Answer | 'cut' | undefined
 
 export const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
@@ -87,7 +89,9 @@ export async function startFake() {
       const { suspended_at, permissions } = fake.installation
       return { status: 200, body: installationOf(app, permissions, suspended_at) }
     }
-    const { repositories, permissions } = body as { repositories: string[]; permissions: Record<string, string> }
+    // GitHub takes no repositories for all of them, which nobody here means to ask for
+    const { repositories, permissions, ...others } = body as Required<Omit<Asked, 'repository_ids'>>
+    if (Object.keys(others).length > 0 || !Array.isArray(repositories) || repositories.length === 0) return says(422, 'Invalid request.')
     if (fake.installation.suspended_at !== null) return says(403, 'This installation has been suspended')
     if (!repositories.every((name) => fake.repositories.some((one) => one.toLowerCase() === name.toLowerCase())))
       return says(422, 'There is at least one repository that does not exist or is not accessible to the parent installation.')

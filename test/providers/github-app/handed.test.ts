@@ -1,10 +1,10 @@
 // A GitHub App of a namespace: its key comes from what the namespace handed over, for that provider and that server.
 
 import { expect, test } from '@jest/globals'
-import { Material } from '../../src/lib/material.ts'
-import { ok } from '../../src/lib/result.ts'
-import { createHandedKeys } from '../../src/providers/githubApp/app.ts'
-import { type GithubAppParams, keyName } from '../../src/providers/githubApp/params.ts'
+import { Material } from '../../../src/lib/material.ts'
+import { ok } from '../../../src/lib/result.ts'
+import { createHandedKeys } from '../../../src/providers/github-app/app.ts'
+import { type GithubAppParams, keyName } from '../../../src/providers/github-app/params.ts'
 
 const params = {
   apiUrl: 'https://ghe.example/api/v3',

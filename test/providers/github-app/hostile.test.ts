@@ -4,7 +4,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { seconds } from '../../../src/lib/instant.ts'
-import type { GithubAppParams } from '../../../src/providers/githubApp/params.ts'
+import type { GithubAppParams } from '../../../src/providers/github-app/params.ts'
 import { redact } from '../../../src/telemetry/redact.ts'
 import { text } from '../../issuer/world.ts'
 import { type Answer, endCall, type Fake, issueCall, type Json, type Request, seeCall, startFake } from './fake.ts'
@@ -369,7 +369,7 @@ test.each([
   ['https://git.corp.example/api/v3', 'git.corp.example'],
   ['https://git.corp.example:8443/api/v3', 'git.corp.example:8443'],
 ])('git finds the repositories of %s at %s', async (apiUrl, host) => {
-  const { gitHost } = await import('../../../src/providers/githubApp/params.ts')
+  const { gitHost } = await import('../../../src/providers/github-app/params.ts')
   expect(gitHost({ ...world.params, apiUrl })).toBe(host)
 })
 

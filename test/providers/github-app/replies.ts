@@ -1,30 +1,39 @@
-// What GitHub answers, field by field as it publishes them.
+// What GitHub answers, field by field, held against the types that it publishes of its REST API.
 
-type Permissions = Readonly<Record<string, unknown>>
+import type { components, operations } from '@octokit/openapi-types'
+
+type Schemas = components['schemas']
+type Answered<Name extends keyof operations> = operations[Name]['responses'] extends {
+  200: { content: { 'application/json': infer Body } }
+}
+  ? Body
+  : never
+type Permissions = Schemas['app-permissions']
 
 const web = 'https://github.com'
 const api = 'https://api.github.com'
 
-const ownerOf = (login: string) => ({
-  login,
-  id: 9919,
-  node_id: 'MDEyOk9yZ2FuaXphdGlvbjk5MTk=',
-  avatar_url: `${web}/images/${login}.png`,
-  gravatar_id: '',
-  url: `${api}/users/${login}`,
-  html_url: `${web}/${login}`,
-  followers_url: `${api}/users/${login}/followers`,
-  following_url: `${api}/users/${login}/following{/other_user}`,
-  gists_url: `${api}/users/${login}/gists{/gist_id}`,
-  starred_url: `${api}/users/${login}/starred{/owner}{/repo}`,
-  subscriptions_url: `${api}/users/${login}/subscriptions`,
-  organizations_url: `${api}/users/${login}/orgs`,
-  repos_url: `${api}/users/${login}/repos`,
-  events_url: `${api}/users/${login}/events{/privacy}`,
-  received_events_url: `${api}/users/${login}/received_events`,
-  type: 'Organization',
-  site_admin: false,
-})
+const ownerOf = (login: string) =>
+  ({
+    login,
+    id: 9919,
+    node_id: 'MDEyOk9yZ2FuaXphdGlvbjk5MTk=',
+    avatar_url: `${web}/images/${login}.png`,
+    gravatar_id: '',
+    url: `${api}/users/${login}`,
+    html_url: `${web}/${login}`,
+    followers_url: `${api}/users/${login}/followers`,
+    following_url: `${api}/users/${login}/following{/other_user}`,
+    gists_url: `${api}/users/${login}/gists{/gist_id}`,
+    starred_url: `${api}/users/${login}/starred{/owner}{/repo}`,
+    subscriptions_url: `${api}/users/${login}/subscriptions`,
+    organizations_url: `${api}/users/${login}/orgs`,
+    repos_url: `${api}/users/${login}/repos`,
+    events_url: `${api}/users/${login}/events{/privacy}`,
+    received_events_url: `${api}/users/${login}/received_events`,
+    type: 'Organization',
+    site_admin: false,
+  }) satisfies Schemas['simple-user']
 
 function repositoryOf(account: string, name: string, index: number) {
   const full_name = `${account}/${name}`
@@ -103,50 +112,57 @@ function repositoryOf(account: string, name: string, index: number) {
     pushed_at: '2026-01-26T19:06:43Z',
     created_at: '2026-01-26T19:01:12Z',
     updated_at: '2026-01-26T19:14:43Z',
-  }
+  } satisfies Schemas['repository']
 }
 
 /** Of POST /app/installations/{installation_id}/access_tokens, with 201. */
-export const tokenOf = (account: string, token: string, repositories: readonly string[], permissions: Permissions, expires: Date) => ({
-  token,
-  expires_at: expires.toISOString().replace(/\.\d+Z$/, 'Z'),
-  permissions,
-  repository_selection: 'selected' as const,
-  repositories: repositories.map((name, index) => repositoryOf(account, name, index)),
-})
+export const tokenOf = (account: string, token: string, repositories: readonly string[], permissions: Permissions, expires: Date) =>
+  ({
+    token,
+    expires_at: expires.toISOString().replace(/\.\d+Z$/, 'Z'),
+    permissions,
+    repository_selection: 'selected' as const,
+    repositories: repositories.map((name, index) => repositoryOf(account, name, index)),
+  }) satisfies Schemas['installation-token']
 
 /** Of GET /installation/repositories. */
-export const repositoriesOf = (account: string, repositories: readonly string[]) => ({
-  total_count: repositories.length,
-  repositories: repositories.map((name, index) => repositoryOf(account, name, index)),
-  repository_selection: 'selected',
-})
+export const repositoriesOf = (account: string, repositories: readonly string[]) =>
+  ({
+    total_count: repositories.length,
+    repositories: repositories.map((name, index) => repositoryOf(account, name, index)),
+    repository_selection: 'selected',
+  }) satisfies Answered<'apps/list-repos-accessible-to-installation'>
 
 /** Of GET /app/installations/{installation_id}. */
 export const installationOf = (
   { account, clientId, installationId }: { readonly account: string; readonly clientId: string; readonly installationId: number },
   permissions: Permissions,
   suspended_at: string | null,
-) => ({
-  id: installationId,
-  account: ownerOf(account),
-  repository_selection: 'selected' as const,
-  access_tokens_url: `${api}/app/installations/${installationId}/access_tokens`,
-  repositories_url: `${api}/installation/repositories`,
-  html_url: `${web}/organizations/${account}/settings/installations/${installationId}`,
-  app_id: 1,
-  client_id: clientId,
-  target_id: 9919,
-  target_type: 'Organization',
-  permissions,
-  events: [],
-  created_at: '2026-01-26T19:01:12Z',
-  updated_at: '2026-01-26T19:01:12Z',
-  single_file_name: null,
-  app_slug: 'taskbound',
-  suspended_by: suspended_at === null ? null : ownerOf(account),
-  suspended_at,
-})
+) =>
+  ({
+    id: installationId,
+    account: ownerOf(account),
+    repository_selection: 'selected' as const,
+    access_tokens_url: `${api}/app/installations/${installationId}/access_tokens`,
+    repositories_url: `${api}/installation/repositories`,
+    html_url: `${web}/organizations/${account}/settings/installations/${installationId}`,
+    app_id: 1,
+    client_id: clientId,
+    target_id: 9919,
+    target_type: 'Organization',
+    permissions,
+    events: [],
+    created_at: '2026-01-26T19:01:12Z',
+    updated_at: '2026-01-26T19:01:12Z',
+    single_file_name: null,
+    app_slug: 'taskbound',
+    suspended_by: suspended_at === null ? null : ownerOf(account),
+    suspended_at,
+  }) satisfies Schemas['installation']
 
 /** With 401, of whoever shows a token that is not known, has expired or was ended. */
-export const badCredentials = { message: 'Bad credentials', documentation_url: 'https://docs.github.com/rest', status: '401' }
+export const badCredentials = {
+  message: 'Bad credentials',
+  documentation_url: 'https://docs.github.com/rest',
+  status: '401',
+} satisfies Schemas['basic-error']

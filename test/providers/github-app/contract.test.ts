@@ -1,7 +1,7 @@
 // What every provider must do, at a strict fake of GitHub.
 
 import { afterEach } from '@jest/globals'
-import type { GithubAppParams } from '../../../src/providers/githubApp/params.ts'
+import type { GithubAppParams } from '../../../src/providers/github-app/params.ts'
 import { describeProvider, type ProviderWorld } from '../../contract/provider.ts'
 import { text } from '../../issuer/world.ts'
 import { type Fake, startFake } from './fake.ts'
