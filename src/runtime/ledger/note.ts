@@ -34,7 +34,10 @@ export function createNote({ leases, writes, absorb, leads, namespace, doomed }:
     if (!leads()) return fail({ reason: 'StaleView', message: 'this replica does not lead' })
     const place = { resource: leasesResource, namespace, name: handle }
     const next = leaseStatus(lease, { state: lease.state, reference })
-    const written = await writes.patchStatus(place, lease.resourceVersion, next, { timeout: milliseconds(5_000) })
+    const write = () => writes.patchStatus(place, lease.resourceVersion, next, { timeout: milliseconds(5_000) })
+    let written = await write()
+    // by compare-and-set, so twice does no harm; an attempt that ends here leaves something at its source to be ended
+    if (!written.ok && written.failure.kind !== 'timeout' && leads() && !doomed(handle)) written = await write()
     if (written.ok) {
       absorb(written.value)
       return ok(undefined)

@@ -67,6 +67,8 @@ export function makeLedger(
   const references: (string | undefined)[] = []
   const overruns: Duration[] = []
   const remained: string[] = []
+  /** with what the next patches are answered instead of being done */
+  const refusals: ApiError[] = []
   const audit: AuditEntry[] = []
   const events: EventNote[] = []
   const changed: string[] = []
@@ -138,6 +140,8 @@ export function makeLedger(
     },
     async patchStatus(place: { name: string }, expected: string, status: Record<string, unknown>) {
       calls.push(`PATCH ${place.name} ${String(status['state'])}`)
+      const no = refusals.shift()
+      if (no !== undefined) return fail(no)
       const found = rows.get(place.name)
       if (found === undefined) return fail(http(404, 'NotFound'))
       if (found.metadata.resourceVersion !== expected) return fail(http(409, 'Conflict'))
@@ -264,6 +268,7 @@ export function makeLedger(
     rows,
     audit,
     overruns,
+    refusals,
     remained,
     events,
     changed,

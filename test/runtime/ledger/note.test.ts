@@ -1,6 +1,7 @@
 // What a source itself calls what was made: it stands in the row before anything of worth is asked for, and a row that is to die takes none.
 
 import { afterEach, expect, test } from '@jest/globals'
+import { httpError, transportError } from '../../../src/kube/errors.ts'
 import { endless } from '../../../src/lib/instant.ts'
 import { makeTask } from '../../support/make.ts'
 import { failed, handle, makeLedger, order, providerObject } from './make.ts'
@@ -53,6 +54,31 @@ test('a row that somebody else has written since takes no note, so that two lead
   w.touch(name)
   expect(await w.ledger.note(name, 'late')).toMatchObject(refused('changed by somebody else'))
   expect(status(w)).toBeUndefined()
+})
+
+const patches = (w: Awaited<ReturnType<typeof intended>>) => w.calls.filter((call) => call.startsWith('PATCH ')).length
+
+test.each([
+  ['a refusal', httpError(409, { message: 'injected' })],
+  ['a server that broke', httpError(500, {})],
+  ['a connection that went', transportError('connection', 'reset', true)],
+] as const)('after %s it is written once more, since all of that attempt would be in vain', async (_what, error) => {
+  const w = await intended()
+  w.refusals.push(error)
+  expect(await w.ledger.note(name, 'accessor-1')).toEqual({ ok: true, value: undefined })
+  expect(status(w)).toEqual({ state: 'Intended', reference: 'accessor-1' })
+  w.refusals.push(error, error)
+  const before = patches(w)
+  expect(await w.ledger.note(name, 'accessor-1 lease-1')).toMatchObject({ ok: false, failure: { reason: 'IssueFailed' } })
+  expect(patches(w) - before).toBe(2)
+  expect(status(w)).toEqual({ state: 'Intended', reference: 'accessor-1' })
+})
+
+test('where there was no answer in time there is no time for another try', async () => {
+  const w = await intended()
+  w.refusals.push(transportError('timeout', 'no answer', true))
+  expect(await w.ledger.note(name, 'accessor-1')).toMatchObject(refused('could not be written: timeout'))
+  expect(patches(w)).toBe(1)
 })
 
 test('who does not lead notes nothing', async () => {
