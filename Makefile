@@ -50,7 +50,7 @@ test-providers: setup ## tests against the real servers of providers, built once
 e2e: setup ## tests against a real API server
 	@mkdir -p $(RESULTS)
 	@node test/tools/servers.ts vault
-	@npm run -s e2e -- --forceExit --json --outputFile=$(RESULTS)/e2e.json
+	@TASKBOUND_TEST_WORKERS=$${TASKBOUND_TEST_WORKERS:-$(if $(KUBECONFIG),1,2)} npm run -s e2e -- --forceExit --json --outputFile=$(RESULTS)/e2e.json
 
 test-node: setup ## tests on a whole node, with the chart installed by helm: needs root and what `make packages` installs
 	@mkdir -p $(RESULTS)

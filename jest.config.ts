@@ -24,6 +24,7 @@ export default {
       displayName: 'providers',
       testMatch: ['<rootDir>/test/{providers,e2e}/**/*.servers.test.ts'],
       globalSetup: '<rootDir>/test/e2e/setup.ts',
+      setupFiles: ['<rootDir>/test/e2e/worker.ts'],
       globalTeardown: '<rootDir>/test/e2e/teardown.ts',
     },
     {
@@ -32,6 +33,7 @@ export default {
       testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
       testPathIgnorePatterns: ['\\.servers\\.test\\.ts$'],
       globalSetup: '<rootDir>/test/e2e/setup.ts',
+      setupFiles: ['<rootDir>/test/e2e/worker.ts'],
       globalTeardown: '<rootDir>/test/e2e/teardown.ts',
     },
     {
@@ -46,6 +48,7 @@ export default {
       displayName: 'observability',
       testMatch: ['<rootDir>/test/observability/**/*.test.ts'],
       globalSetup: '<rootDir>/test/e2e/setup.ts',
+      setupFiles: ['<rootDir>/test/e2e/worker.ts'],
       globalTeardown: '<rootDir>/test/e2e/teardown.ts',
     },
   ],

@@ -1,7 +1,7 @@
-// After all end-to-end tests: ends the cluster that setup.ts started.
+// After all end-to-end tests: ends the clusters that setup.ts started.
 import './setup.ts'
 
 // biome-ignore lint/style/noDefaultExport: jest asks for one
 export default async function teardown(): Promise<void> {
-  await globalThis.taskboundCluster?.release()
+  for (const cluster of globalThis.taskboundClusters ?? []) await cluster.release()
 }
