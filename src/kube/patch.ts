@@ -1,5 +1,6 @@
 // The four writes that the operator makes, each with the condition that keeps a stale writer from doing harm.
-// It decides nothing and repeats nothing: a conflict or a lost answer goes back to the caller as a value.
+// It decides nothing: a conflict or a lost answer goes back to the caller as a value. It repeats only what a broken server has answered to a
+// compare-and-set, once and at once: where that was done all the same, the second is a conflict.
 
 import type { Uid } from '../core/names.ts'
 import type { Duration } from '../lib/instant.ts'
@@ -52,6 +53,8 @@ export interface Writes {
   ): Promise<Result<undefined, ApiError>>
 }
 
+const isBroken = (error: ApiError): boolean => error.kind === 'http' && error.status >= 500
+
 export function createWrites(client: Pick<KubeClient, 'request'>): Writes {
   async function send(request: RequestOptions, options: WriteOptions | undefined): Promise<Result<KubeObject, ApiError>> {
     const answer = await client.request<KubeObject>({
@@ -65,16 +68,12 @@ export function createWrites(client: Pick<KubeClient, 'request'>): Writes {
   }
 
   return {
-    patchStatus(place, resourceVersion, status, options) {
-      return send(
-        {
-          method: 'PATCH',
-          path: pathOf(place.resource, { namespace: place.namespace, name: place.name, subresource: 'status' }),
-          contentType: 'application/merge-patch+json',
-          body: { metadata: { resourceVersion }, status },
-        },
-        options,
-      )
+    async patchStatus(place, resourceVersion, status, options) {
+      const path = pathOf(place.resource, { namespace: place.namespace, name: place.name, subresource: 'status' })
+      const body = { metadata: { resourceVersion }, status }
+      const patch = { method: 'PATCH', path, contentType: 'application/merge-patch+json', body } as const
+      const first = await send(patch, options)
+      return !first.ok && isBroken(first.failure) ? send(patch, options) : first
     },
     create(place, object, options) {
       return send({ method: 'POST', path: pathOf(place.resource, { namespace: place.namespace }), body: object }, options)

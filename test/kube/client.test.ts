@@ -5,7 +5,7 @@ import { isAlreadyExists, isConflict, isNamespaceTerminating, isNotFound } from 
 import { createWrites } from '../../src/kube/patch.ts'
 import { type Duration, milliseconds, seconds } from '../../src/lib/instant.ts'
 import { type FakeApiServer, type FakeRequest, startFakeApiServer } from '../support/fake-apiserver.ts'
-import { entropy, machineClock } from './support.ts'
+import { entropy, machineClock, until } from './support.ts'
 
 const resource = { group: 'taskbound.dev', version: 'v1alpha1', plural: 'agenttasks' }
 const collection = '/apis/taskbound.dev/v1alpha1/agenttasks'
@@ -164,8 +164,10 @@ describe('lost and late answers', () => {
   test('a caller can give up', async () => {
     server.fault(writes, { kind: 'silence' })
     const abort = new AbortController()
+    const before = server.requests.length
     const creating = create('t', { signal: abort.signal })
-    setTimeout(() => abort.abort(), 20)
+    await until(() => server.requests.length > before)
+    abort.abort()
     expect(await creating).toMatchObject({ ok: false, failure: { kind: 'aborted', sent: true } })
   })
 })
@@ -235,6 +237,22 @@ describe('the four writes', () => {
     expect(first).toMatchObject({ ok: true, value: { status: { a: 1 } } })
     const second = await make.patchStatus(place, version, { a: 2 })
     expect(!second.ok && isConflict(second.failure)).toBe(true)
+  })
+
+  test('a status that a broken server did not take is patched once more, and no other write is', async () => {
+    const make = createWrites(client)
+    const created = await make.create(place, object('t'))
+    if (!created.ok) throw new Error('not created')
+    const version = created.value.metadata.resourceVersion
+    const before = server.requests.length
+    server.fault(({ method }) => method === 'PATCH', { kind: 'status', status: 500 }, 1)
+    expect(await make.patchStatus(place, version, { a: 1 })).toMatchObject({ ok: true, value: { status: { a: 1 } } })
+    server.fault(({ method }) => method === 'PATCH', { kind: 'status', status: 500 }, 2)
+    expect(await make.patchStatus(place, version, { a: 2 })).toMatchObject({ ok: false, failure: { status: 500 } })
+    expect(server.requests.length - before).toBe(4)
+    server.fault(({ method }) => method === 'POST', { kind: 'status', status: 500 }, 1)
+    expect(await make.create({ ...place, name: 'u' }, object('u'))).toMatchObject({ ok: false, failure: { status: 500 } })
+    expect(server.requests.length - before).toBe(5)
   })
 
   test('an object is deleted on condition of its UID', async () => {

@@ -36,8 +36,8 @@ export function createNote({ leases, writes, absorb, leads, namespace, doomed }:
     const next = leaseStatus(lease, { state: lease.state, reference })
     const write = () => writes.patchStatus(place, lease.resourceVersion, next, { timeout: milliseconds(5_000) })
     let written = await write()
-    // by compare-and-set, so twice does no harm; an attempt that ends here leaves something at its source to be ended
-    if (!written.ok && written.failure.kind !== 'timeout' && leads() && !doomed(handle)) written = await write()
+    // what a compare-and-set was refused was surely not done; an attempt that ends here leaves something at its source to be ended
+    if (!written.ok && isConflict(written.failure) && leads() && !doomed(handle)) written = await write()
     if (written.ok) {
       absorb(written.value)
       return ok(undefined)
