@@ -101,6 +101,15 @@ async function inBatches<T>(count: number, work: (i: number) => Promise<T>, inFl
   await Promise.all(Array.from({ length: inFlight }, lane))
 }
 
+/** All that were ever told of, as text. */
+async function events(): Promise<readonly string[]> {
+  const { items } = await scenario.kube.must('GET', '/apis/events.k8s.io/v1/events')
+  type Event = { metadata: { uid: string }; regarding?: { kind: string; name: string }; reason: string; note: string }
+  return (items as Event[]).map(
+    ({ metadata, regarding, reason, note }) => `${metadata.uid} ${regarding?.kind} ${regarding?.name} ${reason}: ${note}`,
+  )
+}
+
 test('after a restart with 1,000 converged tasks nothing is written about them', async () => {
   const count = 1000
   await inBatches(count, async (i) => void (await scenario.task({ name: `many-${i}`, spec: i % 2 === 0 ? {} : { end: 'Completed' } })))
@@ -116,6 +125,7 @@ test('after a restart with 1,000 converged tasks nothing is written about them',
   )
   await quiet()
   const servedBefore = await served()
+  const told = await events()
   await operator.stop()
   const began = performance.now()
   operator = await runOperator({ issuerPort: operator.issuerPort })
@@ -123,7 +133,7 @@ test('after a restart with 1,000 converged tasks nothing is written about them',
   const { 'POST secrets': probes = 0, ...writes } = Object.fromEntries(
     Object.entries(await quiet()).filter(([key]) => !key.startsWith('GET ') && !key.endsWith(' configmaps')),
   )
-  expect(writes).toEqual({})
+  expect({ writes, events: (await events()).filter((one) => !told.includes(one)) }).toEqual({ writes: {}, events: [] })
   // the dry run that the fence refuses, at the start and when its policies are first seen
   expect(probes).toBeLessThanOrEqual(4)
   expect(spent(servedBefore, await served())).toEqual({})
