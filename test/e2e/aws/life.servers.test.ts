@@ -154,7 +154,12 @@ test('where an answer is lost another session is made at once, and the one that 
     expect(states.filter((state) => state !== 'Revoking ExpiresAt')).toEqual(['Issued '])
   })
   expect(all.length).toBeGreaterThan(1)
-  kills.note('issue', 'AssumeRoleWithWebIdentity', 'lost', `live, ${all.length} rows, of which ${all.length - 1} wait for their expiry`)
+  kills.note(
+    'issue',
+    'AssumeRoleWithWebIdentity',
+    'lost',
+    `live, ${all.length} rows, ${all.length - 1} of them open until what nobody holds expires`,
+  )
   await scenario.remove('agenttasks', mine)
 })
 

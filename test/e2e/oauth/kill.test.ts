@@ -131,7 +131,7 @@ describe('after each call', () => {
         operator = await runOperator({ issuerPort, preload, env: clock })
       }
       if (lost && step === 'issue') await waitOut(task)
-      const found = step === 'end' ? '' : `${await live(step, task)}; then `
+      const found = step === 'end' ? [] : [await live(step, task)]
       if (step !== 'end') await scenario.patch('agenttasks', task, { spec: { end: 'Completed' } })
       await scenario.until(task, 'Completed')
       if (lost && step === 'renew') await waitOut(task)
@@ -142,8 +142,9 @@ describe('after each call', () => {
       expect((await authorized.rows(task)).map(({ status }) => status?.state).filter((state) => state !== 'Revoked')).toEqual([])
       await eventually(async () => expect(await authorized.kept(task)).toEqual([]))
       const name = { [note]: 'the row', [keep]: 'what is kept' }[call] ?? call
-      const waited = lost ? ', after the expiry of what nobody holds, for which its row waited' : ''
-      kills.note(step, name, fault === 'SIGKILL' ? 'killed after' : 'lost', `${found}dead${waited}`)
+      const waited = lost ? [`what ${call === note ? 'may have been made' : 'nobody holds'} was waited out, as its row said`] : []
+      const then = step === 'issue' ? [...waited, ...found, 'then dead'] : step === 'renew' ? [...found, ...waited, 'then dead'] : ['dead']
+      kills.note(step, name, fault === 'SIGKILL' ? 'killed after' : 'lost', then.join('; '))
     },
     180_000,
   )
