@@ -71,11 +71,11 @@ bench: setup ## measures against a bare client
 bench-database: setup ## measures with a real PostgreSQL
 	@node test/bench/database.ts
 
-measure-crashes: setup ## the whole crash matrix of every type of provider, half an hour; it writes docs/reference/crash-matrix.md
+measure-crashes: setup ## the whole crash matrix, and the types that tests of their own kill, under an hour; it writes docs/reference/crash-matrix.md
 	@node test/tools/servers.ts
 	@node test/bench/crashes.ts --write
 
-measure-revocation: setup ## how long after its end a credential still works, at every source; it writes docs/reference/time-to-revoke.md
+measure-revocation: setup ## how long after its end a credential still works, at every source, half an hour; it writes docs/reference/time-to-revoke.md
 	@node test/tools/servers.ts
 	@node test/bench/revocation.ts --write
 

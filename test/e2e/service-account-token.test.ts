@@ -7,6 +7,7 @@ import { eventually } from '../support/cluster.ts'
 import { type OperatorOptions, type RunningOperator, startOperator } from '../support/operator.ts'
 import { putBack } from './admission/fixture.ts'
 import { freeLease } from './faults/tokens.ts'
+import { collectKills } from './support/kills.ts'
 import { createScenario, runOperator, type Scenario } from './support/scenario.ts'
 import { claimsOf, createTokened, type Tokened } from './support/tokened.ts'
 
@@ -19,6 +20,7 @@ let other: Scenario
 let operator: RunningOperator | undefined
 /** of a token whose anchor somebody's finalizer holds: it takes a minute, so other tests go on meanwhile */
 let held: Promise<number>
+const kills = collectKills('serviceAccountToken', 'the API server, by a TokenReview and for what tokens are bound to')
 
 beforeAll(async () => {
   scenario = await createScenario('sat')
@@ -29,6 +31,7 @@ beforeAll(async () => {
   await tokened.optIn(scenario.namespace)
 }, 120_000)
 afterAll(async () => {
+  await kills.keep()
   await operator?.stop()
   await tokened?.close()
   await other?.close()
@@ -296,12 +299,17 @@ describe('killed as soon as the API server has acted', () => {
       { timeoutMs: 60_000 },
     )
     live.forEach((name, i) => void dying.push([name, tokens[i] ?? '']))
+    const counts = await Promise.all(live.map(async (name) => (await tokened.rows(name)).length))
     await Promise.all(alive.map(end))
     await Promise.all(dying.map(([task, token]) => tokened.refusedAfter(token, task, 40_000)))
     const tasks = [...alive, 'ending', 'twice']
     await eventually(async () => expect((await rowsOf(tasks)).filter(({ state }) => state !== 'Revoked')).toEqual([]), {
       timeoutMs: 40_000,
     })
+    points.forEach(({ at }, i) => {
+      kills.note('issue', at, 'killed after', `live, ${counts[i]} row${counts[i] === 1 ? '' : 's'}; then dead`)
+    })
+    kills.note('end', 'the deletion of the anchor', 'killed after', 'dead')
   }, 180_000)
 })
 

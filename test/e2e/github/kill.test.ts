@@ -7,6 +7,7 @@ import { eventually } from '../../support/cluster.ts'
 import { type RunningOperator, startOperator } from '../../support/operator.ts'
 import { freeLease } from '../faults/tokens.ts'
 import { createHubbed, type Hubbed } from '../support/hubbed.ts'
+import { collectKills } from '../support/kills.ts'
 import { createScenario, runOperator, type Scenario } from '../support/scenario.ts'
 
 type Step = 'issue' | 'renew' | 'end'
@@ -37,7 +38,7 @@ let scenario: Scenario
 let hubbed: Hubbed
 let operator: RunningOperator | undefined
 let issuerPort = 0
-const table: string[] = []
+const kills = collectKills('githubApp', 'a strict stand-in for GitHub')
 
 beforeAll(async () => {
   scenario = await createScenario('githubkill')
@@ -53,7 +54,7 @@ afterEach(async () => {
   operator = undefined
 })
 afterAll(async () => {
-  console.log(['step   killed or cut off when      fault    GitHub, after convergence', ...table].join('\n'))
+  await kills.keep()
   await hubbed?.close()
   await scenario?.close()
 })
@@ -106,7 +107,7 @@ async function strike(at: Point, fault: 'SIGKILL' | 'drop'): Promise<void> {
     await freeLease(scenario)
     operator = await runOperator({ ...common, env: clock })
   }
-  const found = step === 'end' ? 'ended' : await live(task)
+  const found = step === 'end' ? '' : `${await live(task)}; then `
   if (step !== 'end') await scenario.patch('agenttasks', task, { spec: { end: 'Completed' } })
   await scenario.until(task, 'Completed')
   // one that was made, and never answered; of one that was never sent nobody can know that
@@ -126,7 +127,12 @@ async function strike(at: Point, fault: 'SIGKILL' | 'drop'): Promise<void> {
     },
     { timeoutMs: 20_000 },
   )
-  table.push(`${step.padEnd(6)} ${what.padEnd(26)} ${fault.padEnd(8)} ${found}; then ${lost === 1 ? 'only what nobody has' : 'none'}`)
+  const then = [
+    'dead',
+    'dead; one that may have been made has a row that says that it expires',
+    'only what nobody has is alive, and its row says that it expires',
+  ][lost + unknown]
+  kills.note(step, what, fault === 'SIGKILL' ? 'killed after' : 'lost', `${found}${then}`)
 }
 
 /** What the Secret holds works, and of what works nothing is unknown to a row but what nobody has. */
@@ -136,7 +142,7 @@ function live(task: string): Promise<string> {
       const token = await hubbed.active(task)
       const alive = hubbed.fake.alive()
       expect(alive).toContain(token)
-      return `${alive.length} alive, the Secret's among them`
+      return `live, ${alive.length} at the server`
     },
     { timeoutMs: 60_000, everyMs: 200 },
   )

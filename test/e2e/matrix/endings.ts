@@ -1,8 +1,8 @@
 // Every way in which what a task was given ends, and how long after it the source still took it, as the source says and nobody else.
 
 import { agent, type TaskOptions } from '../support/scenario.ts'
-import type { Fields, Subject } from './subject.ts'
-import type { World } from './world.ts'
+import type { Measuring } from './measuring.ts'
+import type { Fields, Source } from './subject.ts'
 
 const api = '/apis/taskbound.dev/v1alpha1'
 /** The shortest that a task may be given. */
@@ -18,19 +18,19 @@ interface Prepared {
 
 interface Way {
   readonly what: string
-  prepare(world: World, subject: Subject, id: string): Promise<Prepared>
+  prepare(measuring: Measuring, source: Source, id: string): Promise<Prepared>
 }
 
 const patched =
   (spec: object) =>
-  async (world: World): Promise<Prepared> => ({
-    end: (task) => world.scenario.patch('agenttasks', task, { spec }),
+  async ({ scenario }: Measuring): Promise<Prepared> => ({
+    end: (task) => scenario.patch('agenttasks', task, { spec }),
   })
 
 export const ways: readonly Way[] = [
   {
     what: 'its Job finished',
-    async prepare({ scenario }, _subject, id) {
+    async prepare({ scenario }, _source, id) {
       const name = await scenario.job(`job-${id}`)
       return { options: { workload: { apiVersion: 'batch/v1', kind: 'Job', name } }, end: () => scenario.condition(name, 'Complete') }
     },
@@ -53,7 +53,7 @@ export const ways: readonly Way[] = [
   },
   {
     what: 'its agent deleted',
-    async prepare({ scenario }, _subject, id) {
+    async prepare({ scenario }, _source, id) {
       const name = `agent-${id}`
       await scenario.kube.must('POST', scenario.path('agents'), agent(name))
       return { options: { agent: name }, end: () => scenario.remove('agents', name) }
@@ -73,27 +73,27 @@ export const ways: readonly Way[] = [
 ]
 
 /** Milliseconds from the end to the first answer of the source that refuses it, asked again and again. */
-async function refused(subject: Subject, given: Fields, since: number): Promise<number> {
+async function refused(source: Source, given: Fields, since: number): Promise<number> {
   for (;;) {
-    const works = await subject.works(given)
+    const works = await source.works(given)
     const now = performance.now()
     if (!works) return now - since
-    if (now - since > 120_000) throw new Error(`${subject.type}: it still works two minutes later`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    if (now - since > 120_000) throw new Error(`${source.type}: it still works two minutes later`)
+    await new Promise((resolve) => setTimeout(resolve, source.pauseMs ?? 2))
   }
 }
 
 /** One task of one type, to its end in one way. */
-export async function endOnce(world: World, subject: Subject, way: Way, id: string): Promise<number> {
-  const { scenario } = world
+export async function endOnce(measuring: Measuring, source: Source, way: Way, id: string): Promise<number> {
+  const { scenario } = measuring
   const { kube } = scenario
-  const { options = {}, end, undo } = await way.prepare(world, subject, id)
+  const { options = {}, end, undo } = await way.prepare(measuring, source, id)
   const spec = { activeDeadlineSeconds: 3600, ...options.spec }
-  const task = await scenario.task({ ...options, name: `e-${id}`, spec, credential: subject.credential })
+  const task = await scenario.task({ ...options, name: `e-${id}`, spec, credential: source.credential })
   await scenario.until(task, 'Active')
   const { data } = await kube.must('GET', scenario.path('secrets', `taskbound-${task}`))
   const given = Object.fromEntries(Object.entries(data as Fields).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
-  if (!(await subject.works(given))) throw new Error(`${subject.type}: what ${task} was given does not work`)
+  if (!(await source.works(given))) throw new Error(`${source.type}: what ${task} was given does not work`)
   let since = performance.now()
   if (end === undefined) {
     const { status } = await kube.must('GET', scenario.path('agenttasks', task))
@@ -101,7 +101,7 @@ export async function endOnce(world: World, subject: Subject, way: Way, id: stri
     since += left
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, left - 250)))
   }
-  const [took] = await Promise.all([refused(subject, given, since), end?.(task)])
+  const [took] = await Promise.all([refused(source, given, since), end?.(task)])
   await undo?.()
   await kube.request('DELETE', scenario.path('agenttasks', task))
   return took

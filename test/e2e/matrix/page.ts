@@ -1,9 +1,12 @@
-// The crash matrix in Markdown: a table a type of provider, a row an await, a column a fault.
+// The crash matrix in Markdown: a table a type of provider, a row an await, a column a fault. For a type that a test
+// of its own kills, a row a fault, and why it is killed apart.
 
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
+import type { Kills } from '../support/kills.ts'
 import { type Fault, faults, type Result } from './round.ts'
 import type { Subject } from './subject.ts'
+import { neverKilled } from './subjects.ts'
 
 const columns: Readonly<Record<Fault, string>> = {
   'killed before': 'killed before it is sent',
@@ -12,11 +15,40 @@ const columns: Readonly<Record<Fault, string>> = {
   paused: 'stopped before it, another leads',
 }
 
+/** Why a type is not killed beside the others. */
+const apart: Readonly<Record<string, readonly string[]>> = {
+  aws: [
+    'AWS ends no session: one whose answer was lost lives on to its expiry, the row waits for that and says so, and another is made at once. So',
+    'a crash, or any end, leaves behind at most what expires by itself, and what is looked at here is the lost answer alone.',
+  ],
+  githubApp: [
+    'Killed by a test of its own: a token whose answer was lost lives on for its hour. Nobody has it, so nobody can end it, the row says so and',
+    'stays open until then; no round of the others could wait for that.',
+  ],
+  oauth: [
+    'Killed by a test of its own: a token whose answer was lost lives on to its expiry. Nobody has it, so nobody can end it, and the row says so',
+    'and waits; the test waits with it, by clocks that it sets forward.',
+  ],
+  serviceAccountToken: [
+    'Killed by a test of its own: nobody can ask the API server for a list of the tokens that are alive, and it remembers for ten seconds that one',
+    'was good. So what tokens are bound to is counted, which each token dies with, and what the Secrets hold is reviewed.',
+  ],
+  static: [
+    'Not killed: at the source nothing is made and nothing is ended, so there is nothing that a crash could leave behind. The value is there',
+    'before the task and works on after it, and the row says so.',
+  ],
+}
+
 /** On what it ran, as a sentence. */
 export const machine = (): string =>
   `${cpus().length} cores (${cpus()[0]?.model.trim() ?? ''}), Node ${process.versions.node}, ${execFileSync('uname', ['-sr'], { encoding: 'utf8' }).trim()}`
 
-export function crashPage(subjects: readonly Pick<Subject, 'type' | 'server' | 'points'>[], results: readonly Result[]): string {
+/** @param kills of the types that tests of their own kill, and of those that nobody does; `undefined` where nothing was run */
+export function crashPage(
+  subjects: readonly Pick<Subject, 'type' | 'server' | 'points'>[],
+  results: readonly Result[],
+  kills: ReadonlyMap<string, Kills | undefined>,
+): string {
   const said = (type: string, step: string, at: string, fault: Fault): string =>
     results.find((one) => one.type === type && one.step === step && one.at === at && one.fault === fault)?.found ?? 'not run'
   const table = ({ type, server, points }: (typeof subjects)[number]): readonly string[] => [
@@ -28,6 +60,25 @@ export function crashPage(subjects: readonly Pick<Subject, 'type' | 'server' | '
     `| --- | --- | ${faults.map(() => '---').join(' | ')} |`,
     ...points.map(({ step, at }) => `| ${step} | ${at} | ${faults.map((fault) => said(type, step, at, fault)).join(' | ')} |`),
     '',
+  ]
+  const rows = ({ server, results: found }: Kills): readonly string[] => [
+    `Asked: ${server}.`,
+    '',
+    '| step | await | fault | found |',
+    '| --- | --- | --- | --- |',
+    ...found.map(({ step, at, fault, found: what }) => `| ${step} | ${at} | ${columns[fault]} | ${what} |`),
+    '',
+  ]
+  const own = ([type, its]: readonly [string, Kills | undefined]): readonly string[] => [
+    `## ${type}`,
+    '',
+    ...(apart[type] ?? []),
+    '',
+    ...(neverKilled.includes(type) ? [] : its === undefined ? ['not run', ''] : rows(its)),
+  ]
+  const sections = [
+    ...subjects.map((subject) => ({ type: subject.type, text: table(subject) })),
+    ...[...kills].map((one) => ({ type: one[0], text: own(one) })),
   ]
   return [
     '<!-- Written by `make measure-crashes` (test/bench/crashes.ts --write); do not edit. -->',
@@ -42,9 +93,12 @@ export function crashPage(subjects: readonly Pick<Subject, 'type' | 'server' | '
     '"live, attempt 2, 2 rows": the task has a credential that works, of its second attempt, and the ledger has two rows, of which one is dead.',
     '"then dead": it ended, what it was given works no more, and the server has nothing alive.',
     '',
-    `Run on ${machine()}, all types at once.`,
+    'The types whose table has a column for each fault are killed so, all at once. Each of the others says why it is killed apart, or not at all,',
+    'and its rows are all that was done to it.',
     '',
-    ...[...subjects].sort((a, b) => a.type.localeCompare(b.type)).flatMap(table),
+    `Run on ${machine()}.`,
+    '',
+    ...sections.sort((a, b) => a.type.localeCompare(b.type)).flatMap(({ text }) => text),
   ]
     .join('\n')
     .trimEnd()

@@ -1,8 +1,10 @@
 // What was measured of the time from an end to the source's refusal, in Markdown: a table a type of provider, a row a way of ending.
+// Of the types that nobody can end it says what is promised instead.
 
 import { ways } from './endings.ts'
 import { machine } from './page.ts'
-import type { Subject } from './subject.ts'
+import type { Source } from './subject.ts'
+import { endless } from './subjects.ts'
 
 /** Milliseconds. */
 export interface Measured {
@@ -24,21 +26,35 @@ const quantile = (times: readonly number[], q: number): number =>
 const mean = (times: readonly number[]): number => times.reduce((sum, time) => sum + time, 0) / times.length
 const ms = (time: number): string => (time >= 100 ? time.toFixed(0) : time.toFixed(1))
 
+const promised: Readonly<Record<string, readonly string[]>> = {
+  aws: [
+    'Not measured, since there is nothing to measure: AWS ends no session, so it works until it expires. Promised: `ExpireOnly`, at most the',
+    "provider's `maxTTLSeconds`, of which the least is 960 s. At the end of a task its Secret goes at once, and its condition `Revoked` is False",
+    'with the reason `ExpiresAt` and the time, until then ([more](../how-to/aws.md#what-aws-can-and-cannot-revoke)).',
+  ],
+  static: [
+    'Not measured, since there is nothing to measure: the value was there before the task and works on after it. Promised: `ExpireOnly`, without',
+    'a bound. At the end of a task its Secret goes at once, and its condition `Revoked` stays False with the reason `ValueRemains`; it is never',
+    'called revoked ([more](../how-to/static.md)).',
+  ],
+}
+
 export function revocationPage(
-  subjects: readonly Pick<Subject, 'type' | 'server'>[],
+  sources: readonly Pick<Source, 'type' | 'server' | 'atMost'>[],
   measured: readonly Measured[],
   told: readonly Told[],
 ): string {
-  const table = ({ type, server }: (typeof subjects)[number]): readonly string[] => {
+  const table = ({ type, server, atMost }: (typeof sources)[number]): readonly string[] => {
     const its = measured.filter((one) => one.type === type)
     const said = told.find((one) => one.type === type)
     const times = its.flatMap((one) => one.times)
+    const often = Math.max(0, ...its.map((one) => one.times.length))
     const { class: kind = '', boundSeconds = Number.NaN } = said?.revocation ?? {}
     const { mean: own = Number.NaN, count = 0 } = said?.overrun ?? {}
     return [
       `## ${type}`,
       '',
-      `Asked: ${server}. Promised: \`${kind}\`, at most ${boundSeconds} s.`,
+      `Asked: ${server}. Promised: \`${kind}\`, at most ${boundSeconds} s. Each way ${often} times${often === atMost ? ', since each takes long' : ''}.`,
       '',
       '| what ended it | p50, ms | p99, ms | worst, ms |',
       '| --- | --- | --- | --- |',
@@ -53,7 +69,11 @@ export function revocationPage(
       '',
     ]
   }
-  const count = Math.max(0, ...measured.map(({ times }) => times.length))
+  const nothing = (type: string): readonly string[] => [`## ${type}`, '', ...(promised[type] ?? []), '']
+  const sections = [
+    ...sources.map((source) => ({ type: source.type, text: table(source) })),
+    ...endless.map((type) => ({ type, text: nothing(type) })),
+  ]
   return [
     '<!-- Written by `make measure-revocation` (test/bench/revocation.ts --write); do not edit. -->',
     '# Time to revoke',
@@ -66,9 +86,9 @@ export function revocationPage(
     '`taskbound_credential_overrun_seconds` is what the operator says itself, from what it saw to the confirmed revocation: it knows nothing of',
     'the time before it saw the end, and a source may refuse before it confirms. What was not ended for good counts from when it was decided.',
     '',
-    `Each way ${count} times, all types at once, ${machine()}; the API server, etcd without fsync, the sources, the operator and what measures share it.`,
+    `All types at once, ${machine()}; the API server, etcd without fsync, the sources, the operator and what measures share it.`,
     '',
-    ...[...subjects].sort((a, b) => a.type.localeCompare(b.type)).flatMap(table),
+    ...sections.sort((a, b) => a.type.localeCompare(b.type)).flatMap(({ text }) => text),
   ]
     .join('\n')
     .trimEnd()

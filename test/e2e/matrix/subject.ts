@@ -1,5 +1,6 @@
-// What the crash matrix knows of one type of provider: its real server, a task's entry for it, every await of its own while it issues, renews
-// and revokes, and ways to ask the server itself what is alive. A new type is a file in subjects/ and a line in subjects.ts.
+// What is known of one type of provider: its server, a task's entry for it, and how to ask the server whether a credential works; for the crash
+// matrix also every await of its own while it issues, renews and revokes, and ways to ask what is alive. A new type is a file in subjects/ and
+// a line in subjects.ts.
 
 import type { Gate, TrapOptions } from '../../support/faults/gate.ts'
 import type { RunningOperator } from '../../support/operator.ts'
@@ -35,7 +36,8 @@ export interface Context {
   delivered(): readonly Fields[]
 }
 
-export interface Subject {
+/** What it takes to measure how soon a credential is refused. */
+export interface Source {
   /** as in `spec.type` */
   readonly type: string
   /** name of its ClusterCredentialProvider */
@@ -44,6 +46,20 @@ export interface Subject {
   readonly server: string
   /** the entry of `spec.credentials` */
   readonly credential: Readonly<Record<string, unknown>>
+  /** so that measuring ends in time where every end takes long: so many of each, if that is fewer than is asked for */
+  readonly atMost?: number
+  /** between one question and the next while its refusal is waited for; default 2 */
+  readonly pauseMs?: number
+  /** Whether the server, or who relies on it, takes it. */
+  works(fields: Fields): Promise<boolean>
+  close(): Promise<void>
+}
+
+export interface SourceType {
+  start(context: Context): Promise<Omit<Source, 'type'>>
+}
+
+export interface Subject extends Source {
   readonly points: readonly Point[]
   /** `Successor`: what a renewal replaces lives on beside it, to its own expiry or the task's end */
   readonly renewal: 'InPlace' | 'Successor'
@@ -56,14 +72,11 @@ export interface Subject {
    * @param handle of the row that is open, where there is one
    */
   idOf(fields: Fields, handle: string): string
-  /** Whether the server, or who relies on it, takes it. */
-  works(fields: Fields): Promise<boolean>
   /** What is left at the server at the very end, though it is dead, and should not be. */
   leftovers?(): Promise<readonly string[]>
-  close(): Promise<void>
 }
 
-export interface SubjectType {
+export interface SubjectType extends SourceType {
   readonly points: readonly Point[]
   start(context: Context): Promise<Omit<Subject, 'type' | 'points'>>
 }

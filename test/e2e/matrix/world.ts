@@ -61,11 +61,8 @@ const counted = ({ length }: readonly Row[]): string => (length === 0 ? '' : `${
 const decode = (data: Readonly<Record<string, string>>): Fields =>
   Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
 
-/**
- * @param types of the subjects; default all
- * @param direct whether nothing stands between the operator and the servers
- */
-export async function createWorld(types: readonly string[] = Object.keys(starters), direct = false): Promise<World> {
+/** @param types of the subjects; default all */
+export async function createWorld(types: readonly string[] = Object.keys(starters)): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'taskbound-matrix-'))
   const scenario = await createScenario('matrix')
   const { kube } = scenario
@@ -82,7 +79,7 @@ export async function createWorld(types: readonly string[] = Object.keys(starter
   const start: World['start'] = async (options = {}, ahead = false) => {
     const env = { TASKBOUND_TEST_JUMP: String(jump), ...(ahead ? { TASKBOUND_TEST_AHEAD: String(jump) } : {}) }
     const operator = await startOperator({
-      kubeconfig: direct ? kube.kubeconfig : api.kubeconfig,
+      kubeconfig: api.kubeconfig,
       preload,
       issuerUrl: issuer,
       env,
@@ -98,7 +95,7 @@ export async function createWorld(types: readonly string[] = Object.keys(starter
   await first.active()
   const context = {
     scenario,
-    gate: direct ? undefined : gate,
+    gate,
     issuer,
     operator: first,
     delivered: () => api.delivered().map(({ data }) => decode(data)),

@@ -10,6 +10,7 @@ import { eventually } from '../../support/cluster.ts'
 import { type RunningOperator, startOperator } from '../../support/operator.ts'
 import { freeLease } from '../faults/tokens.ts'
 import { type Authorized, createAuthorized } from '../support/authorized.ts'
+import { collectKills } from '../support/kills.ts'
 import { createScenario, runOperator, type Scenario } from '../support/scenario.ts'
 
 type Step = 'issue' | 'renew' | 'end'
@@ -46,7 +47,7 @@ let authorized: Authorized
 let fake: Fake
 let operator: RunningOperator | undefined
 let issuerPort = 0
-const table: string[] = []
+const kills = collectKills('oauth', 'a strict stand-in for an authorization server')
 
 beforeAll(async () => {
   scenario = await createScenario('oauthkill')
@@ -67,7 +68,7 @@ afterEach(async () => {
   fake.tokens.clear()
 })
 afterAll(async () => {
-  console.log(['step   call         fault    the server, after convergence', ...table].join('\n'))
+  await kills.keep()
   await authorized?.close()
   await fake?.close()
   await scenario?.close()
@@ -130,7 +131,7 @@ describe('after each call', () => {
         operator = await runOperator({ issuerPort, preload, env: clock })
       }
       if (lost && step === 'issue') await waitOut(task)
-      const found = step === 'end' ? 'ended' : await live(step, task)
+      const found = step === 'end' ? [] : [await live(step, task)]
       if (step !== 'end') await scenario.patch('agenttasks', task, { spec: { end: 'Completed' } })
       await scenario.until(task, 'Completed')
       if (lost && step === 'renew') await waitOut(task)
@@ -141,7 +142,9 @@ describe('after each call', () => {
       expect((await authorized.rows(task)).map(({ status }) => status?.state).filter((state) => state !== 'Revoked')).toEqual([])
       await eventually(async () => expect(await authorized.kept(task)).toEqual([]))
       const name = { [note]: 'the row', [keep]: 'what is kept' }[call] ?? call
-      table.push(`${step.padEnd(6)} ${name.padEnd(12)} ${fault.padEnd(8)} ${found}; then nothing`)
+      const waited = lost ? [`what ${call === note ? 'may have been made' : 'nobody holds'} was waited out, as its row said`] : []
+      const then = step === 'issue' ? [...waited, ...found, 'then dead'] : step === 'renew' ? [...found, ...waited, 'then dead'] : ['dead']
+      kills.note(step, name, fault === 'SIGKILL' ? 'killed after' : 'lost', then.join('; '))
     },
     180_000,
   )
@@ -169,7 +172,8 @@ async function live(step: Step, task: string): Promise<string> {
       const alive = fake.living()
       // the one before a renewal lives on to its own expiry, and so does what was lost in one
       if (step === 'issue') expect(alive).toEqual([token])
-      return `live: ${(await authorized.rows(task)).length} row(s), ${alive.length} token(s)`
+      const { length } = await authorized.rows(task)
+      return `live, ${length} row${length === 1 ? '' : 's'}, ${alive.length} at the server`
     },
     { timeoutMs: 120_000, everyMs: 300 },
   )

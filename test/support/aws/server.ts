@@ -100,12 +100,14 @@ export async function startMoto(): Promise<Moto> {
   async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = (await incoming.toArray()).join('')
     const form = Object.fromEntries(new URLSearchParams(body))
+    // as it is now: who sees in `asked` that a call has come may end that before it is answered
+    const how = spoilt
     if (form['Action'] === 'AssumeRoleWithWebIdentity') asked.push(form)
     const headers = { authorization: service, ...incoming.headers, 'content-length': String(Buffer.byteLength(body)) }
     const answer = await pass(incoming.method ?? '', incoming.url ?? '', headers, body)
-    if (spoilt === 'lost') return void response.destroy()
-    response.writeHead(spoilt === undefined ? answer.status : 500, { 'content-type': 'text/xml' })
-    response.end(spoilt?.text ?? answer.body)
+    if (how === 'lost') return void response.destroy()
+    response.writeHead(how === undefined ? answer.status : 500, { 'content-type': 'text/xml' })
+    response.end(how?.text ?? answer.body)
   }
   const server = createServer(
     { cert: served.certificate, key: new TextDecoder().decode(served.key.reveal()) },
