@@ -10,6 +10,7 @@ import { type OperatorOptions, type RunningOperator, startOperator } from '../..
 
 export const audience = 'https://api.example'
 const scope = 'read'
+const rowsPath = '/apis/taskbound.dev/v1alpha1/namespaces/taskbound-system/credentialleases'
 const api = '/apis/taskbound.dev/v1alpha1'
 const merge = { contentType: 'application/merge-patch+json' }
 
@@ -192,6 +193,13 @@ export async function createScenario(prefix: string, access: ConnectOptions = {}
       await kube.must('PATCH', `${api}/clusteragentpolicies/${name}`, { spec: { cedar } }, merge)
     },
     async close() {
+      // whoever leads next would go on with them, and tell of it
+      const { items } = await kube.must('GET', rowsPath)
+      for (const { metadata, spec } of items as { metadata: { name: string }; spec: { task: { namespace: string } } }[])
+        if (spec.task.namespace === namespace)
+          await kube.request('DELETE', `${rowsPath}/${metadata.name}`, undefined, {
+            as: 'system:serviceaccount:taskbound-system:taskbound',
+          })
       for (const plural of ['clusteragentpolicies', 'clustercredentialproviders']) await kube.request('DELETE', `${api}/${plural}/${name}`)
       await kube.close()
     },
