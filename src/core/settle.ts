@@ -24,8 +24,11 @@ export interface Settled {
   readonly report: Report
   readonly notes: readonly Note[]
   readonly wakeAt: Instant | undefined
-  /** `now`: somebody else wrote, gather again. `backoff`: something failed. `none`: nothing is owed. */
-  readonly again: 'now' | 'backoff' | 'none'
+  /**
+   * `now`: somebody else wrote, gather again. `backoff`: something failed. `refused`: an issue has, so that nothing but time, or a change of
+   * what it was judged by, makes another try worth it. `none`: nothing is owed.
+   */
+  readonly again: 'now' | 'backoff' | 'refused' | 'none'
 }
 
 export function settle(observed: Observed, plan: Plan, performed: readonly Performed[], now: Instant): Settled {
@@ -120,7 +123,8 @@ const uncertain = ({ agent, serviceAccount, workload }: Observed): boolean =>
 function again(observed: Observed, record: TaskRecord, plan: Plan, performed: readonly Performed[], now: Instant): Settled['again'] {
   // `behind` has spent the attempts that are taken, so that the next one goes further
   if (performed.some(({ outcome }) => retriedAtOnce.includes(outcome.tag))) return 'now'
-  if (performed.some(({ outcome }) => outcome.tag !== 'done' && outcome.tag !== 'pending')) return 'backoff'
+  const failed = performed.filter(({ outcome }) => outcome.tag !== 'done' && outcome.tag !== 'pending')
+  if (failed.length > 0) return failed.every(({ effect }) => effect.tag === 'Issue') ? 'refused' : 'backoff'
   // Begun anew once all of it is dead, which the rows tell. Its failures count on: a source that refuses is asked ever more rarely, and
   // each try leaves a row.
   if (plan.standing.kind === 'clear' && performed.some(({ effect }) => effect.tag === 'RevokeLease')) return 'backoff'

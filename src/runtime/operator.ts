@@ -1,6 +1,5 @@
 // One replica of the operator, put together: what is watched, what is done about it, and what happens as leadership comes and goes.
 
-import type { TaskKey } from '../core/names.ts'
 import type { Limits } from '../core/observed.ts'
 import type { StatusLists } from '../issuer/statuslist/statuslist.ts'
 import type { KubeClient } from '../kube/client.ts'
@@ -9,7 +8,7 @@ import { createElector, type Elector, type ElectorDeps } from '../kube/elector.t
 import type { KubeObject } from '../kube/objects.ts'
 import { createWrites } from '../kube/patch.ts'
 import { createQueue, type Queue } from '../kube/queue.ts'
-import { at, type Instant, milliseconds, plus } from '../lib/instant.ts'
+import type { Instant } from '../lib/instant.ts'
 import type { Seal } from '../lib/seal.ts'
 import type { PolicyEngine } from '../policy/engine.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -34,6 +33,7 @@ import { createHeld } from './held.ts'
 import { createBulkhead } from './ledger/bulkhead.ts'
 import { createHealth } from './ledger/health.ts'
 import { createLedger, type Ledger } from './ledger/ledger.ts'
+import { createNextLooks } from './next.ts'
 import type { ProviderObject } from './objects/kinds.ts'
 import { showPlaces } from './places.ts'
 import { createPolicies, policyKindsOf } from './policies.ts'
@@ -106,6 +106,7 @@ export function createOperator(deps: OperatorDeps): Operator {
   const views = viewsOf(watching)
   const queue = createQueue({ clock, entropy, log, concurrency: deps.concurrency })
   const deadlines = createDeadlines<Instant>({ now: clock.now, fire: (key) => queue.add(key, 'end'), log })
+  const looks = createNextLooks({ queue, deadlines, clock })
   const writes = createWrites(client)
   const departed = createDeparted()
   let ownWrite = false
@@ -180,7 +181,7 @@ export function createOperator(deps: OperatorDeps): Operator {
     document: deps.document,
     seal: deps.seal,
     leads,
-    changed: (key) => queue.add(key, 'end'),
+    changed: looks.row,
     clock,
     entropy,
     journal: deps.journal,
@@ -273,12 +274,7 @@ export function createOperator(deps: OperatorDeps): Operator {
 
   async function work(key: string): Promise<void> {
     if (!leads()) return
-    deadlines.clear(key)
-    const next = await reconcile(key as TaskKey)
-    if (next.again === 'now') queue.addAfter(key, milliseconds(50), 'end')
-    else if (next.again === 'backoff') queue.retry(key)
-    else queue.forget(key)
-    if (next.wakeAfter !== undefined) deadlines.set(key, plus(at(clock.now()), milliseconds(Math.max(0, next.wakeAfter))))
+    await looks.pass(reconcile, key)
   }
 
   let retiring: ReturnType<typeof setInterval> | undefined

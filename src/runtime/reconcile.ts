@@ -38,7 +38,7 @@ export interface ReconcileDeps {
 
 /** What the queue is to do with the key next. */
 export interface Next {
-  readonly again: 'now' | 'backoff' | 'none'
+  readonly again: Settled['again']
   readonly wakeAfter: Duration | undefined
 }
 

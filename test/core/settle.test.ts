@@ -94,7 +94,7 @@ describe('the record after an outcome', () => {
     const { settled } = runPass(makeObserved(), t0, failing('Issue', outcome))
     expect(settled.record.attempt).toBe(1)
     expect(phase(settled.record)).toBe('open')
-    expect(settled.again).toBe(outcome.tag === 'retry' || outcome.tag === 'stalled' ? 'backoff' : 'now')
+    expect(settled.again).toBe(outcome.tag === 'retry' || outcome.tag === 'stalled' ? 'refused' : 'now')
   })
 
   test('an intent that is not recorded leaves the record as it was', () => {

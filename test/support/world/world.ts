@@ -78,7 +78,7 @@ export function createWorld(onPlan: (observed: Observed, plan: Plan, now: WorldC
   function finish(replica: Replica, key: string, { again, wakeAt }: Next): void {
     if (again === 'now') replica.queue.add(key)
     if (again === 'none') replica.backoffs.delete(key)
-    if (again === 'backoff') backOff(replica.backoffs, key, 300_000)
+    if (again === 'backoff' || again === 'refused') backOff(replica.backoffs, key, 300_000)
     if (wakeAt !== undefined) replica.timers.set(key, wakeAt)
   }
 
