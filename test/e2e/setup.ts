@@ -19,5 +19,7 @@ export default async function setup({ maxWorkers }: { readonly maxWorkers: numbe
     throw error
   }
   // where worker.ts looks
-  process.env['TASKBOUND_TEST_CLUSTERS'] = JSON.stringify(clusters.map(({ kubeconfig, kubectl }) => ({ kubeconfig, kubectl })))
+  process.env['TASKBOUND_TEST_CLUSTERS'] = JSON.stringify(
+    clusters.map(({ kubeconfig, kubectl, given }) => ({ kubeconfig, kubectl, given })),
+  )
 }
