@@ -66,7 +66,9 @@ export async function watchFrom<T>(resourceVersion: string, deps: WatchDeps<T>):
     }
   }
   const end = opened.value.ended()
-  return { reason: end?.kind ?? 'cut', message: end?.message ?? '', relist: false, retryAfterSeconds: undefined }
+  const reason = end?.kind ?? 'cut'
+  // resumed it could be silent for as long again, and meanwhile nobody would know whether what is known is still so
+  return { reason, message: end?.message ?? '', relist: reason === 'idle', retryAfterSeconds: undefined }
 }
 
 /** Answers the version up to which the scope is now known. */

@@ -189,6 +189,15 @@ describe('a watch recovers and misses no deletion after', () => {
     expect(store.get('a/u')).toBe('u')
   })
 
+  test('it fell silent and nothing has happened since: that is known again at once', async () => {
+    put('t')
+    await running({ idleTimeout: milliseconds(300) })
+    const before = reflector.lastProgress() ?? seconds(0)
+    await until(() => (reflector.lastProgress() ?? seconds(0)) > before)
+    expect(restarts).toContain('idle')
+    expect(held()).toEqual(['a/t'])
+  })
+
   test('410 as a status', async () => {
     put('t')
     const watch = await running()
