@@ -35,6 +35,7 @@ import { createHealth } from './ledger/health.ts'
 import { createLedger, type Ledger } from './ledger/ledger.ts'
 import { createNextLooks } from './next.ts'
 import type { ProviderObject } from './objects/kinds.ts'
+import { createOwnWrites } from './own.ts'
 import { showPlaces } from './places.ts'
 import { createPolicies, policyKindsOf } from './policies.ts'
 import { problemsOf } from './problems.ts'
@@ -109,8 +110,8 @@ export function createOperator(deps: OperatorDeps): Operator {
   const looks = createNextLooks({ queue, deadlines, clock })
   const writes = createWrites(client)
   const departed = createDeparted()
-  let ownWrite = false
-  const triggers = createTriggers({ views, queue, departed, leads: () => elector.isLeader(), isOwnWrite: () => ownWrite })
+  const own = createOwnWrites()
+  const triggers = createTriggers({ views, queue, departed, leads: () => elector.isLeader(), isOwn: own.has })
 
   const elector = createElector({
     ...deps.election,
@@ -218,7 +219,8 @@ export function createOperator(deps: OperatorDeps): Operator {
       limits: deps.limits,
     }),
   )
-  const writeStatus = tracedWriteStatus(tracer, createWriteStatus({ client, writes, leads, absorb: absorbOwn }))
+  const absorbTask = (object: KubeObject) => void watching.tasks.reflector.absorb(object)
+  const writeStatus = tracedWriteStatus(tracer, own.noting(createWriteStatus({ client, writes, leads, absorb: absorbTask })))
   const reconcile = createReconcile({
     views,
     departed,
@@ -265,12 +267,6 @@ export function createOperator(deps: OperatorDeps): Operator {
   })
   showPlaces(watching.tasks.store, statusLists)
   const census = countTasks(watching.tasks.store)
-
-  function absorbOwn(object: KubeObject): void {
-    ownWrite = true
-    watching.tasks.reflector.absorb(object)
-    ownWrite = false
-  }
 
   async function work(key: string): Promise<void> {
     if (!leads()) return

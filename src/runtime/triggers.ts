@@ -15,8 +15,8 @@ export interface TriggersDeps {
   readonly queue: Pick<Queue, 'add'>
   readonly departed: Departed
   readonly leads: () => boolean
-  /** whether the change being told is the reply of an own write */
-  readonly isOwnWrite: () => boolean
+  /** whether a task has just what is being written here */
+  readonly isOwn: (task: Task) => boolean
 }
 
 export interface Triggers {
@@ -31,7 +31,7 @@ export interface Triggers {
   everything(priority: WorkPriority): void
 }
 
-export function createTriggers({ views, queue, departed, leads, isOwnWrite }: TriggersDeps): Triggers {
+export function createTriggers({ views, queue, departed, leads, isOwn }: TriggersDeps): Triggers {
   const { tasks } = views
   const byAgent = tasks.index((task) => [`${task.namespace}/${task.spec.agent}`])
   const byNamespace = tasks.index((task) => [task.namespace])
@@ -50,7 +50,7 @@ export function createTriggers({ views, queue, departed, leads, isOwnWrite }: Tr
   tasks.subscribe((change) => {
     // what was seen to go is the leader's business; a doubt is kept for whoever leads next
     if (change.type === 'deleted' && (leads() || change.inferred)) departed.add(change.before, change.inferred)
-    const priority = urgency(change, isOwnWrite())
+    const priority = urgency(change, isOwn)
     if (priority !== undefined) queue.add(change.key, priority)
   })
   views.agents.subscribe(({ key }) => add(byAgent(key), 'end'))
@@ -82,12 +82,12 @@ export function createTriggers({ views, queue, departed, leads, isOwnWrite }: Tr
 }
 
 /** A pass knows what it wrote itself; a status that somebody else wrote, such as a former leader, is to be put right. */
-function urgency(change: Change<Task>, own: boolean): WorkPriority | undefined {
+function urgency(change: Change<Task>, isOwn: TriggersDeps['isOwn']): WorkPriority | undefined {
   const { before, after } = change
   if (after === undefined || after.deleting) return 'end'
   if (before === undefined || before.uid !== after.uid) return 'new'
   if (before.generation !== after.generation) return 'end'
-  return own || sameStatus(before, after) ? undefined : 'resync'
+  return sameStatus(before, after) || isOwn(after) ? undefined : 'resync'
 }
 
 const sameStatus = (a: Task, b: Task): boolean => equal(a.record, b.record) && equal(a.report, b.report)
