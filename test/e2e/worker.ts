@@ -1,4 +1,4 @@
-// Before each file of tests: the cluster of the worker that runs it, without what earlier files have left in its ledger. Files that run at once
+// Before each file of tests: the cluster of the worker that runs it, without what earlier files have left of our kinds. Files that run at once
 // share nothing.
 import type { SharedCluster } from '../cluster/shared.ts'
 import { connect } from '../support/cluster.ts'
@@ -14,12 +14,18 @@ process.env['TASKBOUND_TEST_KUBECTL'] = mine.kubectl
 if (!mine.given) {
   const api = '/apis/taskbound.dev/v1alpha1'
   const kube = connect(mine)
-  type Found = { readonly metadata: { readonly name: string; readonly namespace: string } }
-  // whoever leads next would go on with them
-  for (const plural of ['agenttasks', 'credentialleases'])
-    for (const { metadata } of (await kube.must('GET', `${api}/${plural}`)).items as readonly Found[])
-      await kube.request('DELETE', `${api}/namespaces/${metadata.namespace}/${plural}/${metadata.name}`, undefined, {
-        as: 'system:serviceaccount:taskbound-system:taskbound',
-      })
+  type Found = { readonly metadata: { readonly name: string; readonly namespace?: string } }
+  // whoever leads next would go on with them; rows may be removed by the operator alone
+  for (const [plural, as] of [
+    ['agenttasks', undefined],
+    ['credentialleases', 'system:serviceaccount:taskbound-system:taskbound'],
+    ['credentialproviders', undefined],
+    ['clustercredentialproviders', undefined],
+    ['clusteragentpolicies', undefined],
+  ] as const)
+    for (const { metadata } of (await kube.must('GET', `${api}/${plural}`)).items as readonly Found[]) {
+      const home = metadata.namespace === undefined ? api : `${api}/namespaces/${metadata.namespace}`
+      await kube.request('DELETE', `${home}/${plural}/${metadata.name}`, undefined, as === undefined ? {} : { as })
+    }
   await kube.close()
 }
