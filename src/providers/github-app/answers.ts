@@ -2,15 +2,14 @@
 
 import type { GithubAsk } from '../../core/observed.ts'
 import { type Instant, parseTime, plus, seconds } from '../../lib/instant.ts'
+import { inner, type Json } from '../../lib/json.ts'
 import { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import { type GithubAppParams, levelIn, levelOf, life } from './params.ts'
-import type { Json } from './wire.ts'
 
 /** By which clocks may differ. */
 export const slack = seconds(300)
 
-const inner = (value: unknown): Json => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {})
 const same = (a: unknown, b: string): boolean => typeof a === 'string' && a.toLowerCase() === b.toLowerCase()
 
 /** What can be shown and given back, whatever else is wrong with the answer. Of any length: formats have changed, and will. */

@@ -1,12 +1,11 @@
 // What is said to GitHub, and nothing else here talks outside. Everything that comes back is JSON of ours to read or a failure in our own
 // words: the server's text is compared with what is known, and never shown, since it may quote what was sent.
 
+import { type Json, parseJson } from '../../lib/json.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Http, HttpAnswer } from '../../outbound/http.ts'
 import type { GithubAppParams } from './params.ts'
-
-export type Json = Readonly<Record<string, unknown>>
 
 /**
  * `dead`: it does not know the token that was shown. `refused`: it has understood, and says no, so nothing was done. `silent`: no answer.
@@ -41,17 +40,6 @@ const meanings: Readonly<Record<number, string>> = {
 }
 
 const text = (material: Material): string => new TextDecoder().decode(material.reveal())
-const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function parse(body: string): Json | undefined {
-  if (body === '') return {}
-  try {
-    const value: unknown = JSON.parse(body)
-    return isJson(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
 
 /** How GitHub says that it is asked too often: by its status, or by headers of a refusal. */
 function busy({ status, headers }: HttpAnswer): string | undefined {
@@ -65,7 +53,7 @@ function busy({ status, headers }: HttpAnswer): string | undefined {
 function judge(answer: HttpAnswer): Result<Json, GithubFailure> {
   const { status, body } = answer
   const broken = (sentence: string): Result<never, GithubFailure> => fail({ kind: 'broken', sentence, done: true })
-  const value = parse(body)
+  const value = parseJson(body)
   if (status >= 200 && status < 300)
     return value === undefined ? broken('its answer is no JSON object: is it GitHub, and does `apiUrl` fit?') : ok(value)
   if (status >= 300 && status < 400) return broken('it sends elsewhere, which is not followed: let `apiUrl` be where it leads')

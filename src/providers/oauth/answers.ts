@@ -1,9 +1,9 @@
 // What an authorization server answered, held against what was asked for: tokens, and what it says of them. Pure.
 
+import type { Json } from '../../lib/json.ts'
 import { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { OauthParams } from './params.ts'
-import type { Json } from './wire.ts'
 
 export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
 

@@ -1,13 +1,14 @@
 // What the operator does at an authorization server as its client: it asks for tokens, ends them, and asks whether they are dead. Each call
 // carries an assertion of its own.
 
+import type { Json } from '../../lib/json.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { ClientAssertions } from '../../ports/login.ts'
 import { readActive } from './answers.ts'
 import type { Discovery } from './endpoints.ts'
 import { audienceOf, isChecked, type OauthParams } from './params.ts'
-import type { Json, OauthFailure, OauthWire } from './wire.ts'
+import type { OauthFailure, OauthWire } from './wire.ts'
 
 export interface ClientDeps {
   readonly wire: OauthWire

@@ -1,10 +1,11 @@
 // Where the endpoints of an authorization server are: as its provider object says, or as its own metadata does. What a document says is
 // believed only of the issuer that it was asked for.
 
+import type { Json } from '../../lib/json.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
 import { isChecked, isEndpoint, type OauthParams } from './params.ts'
-import type { Json, OauthWire } from './wire.ts'
+import type { OauthWire } from './wire.ts'
 
 export interface Endpoints {
   readonly token: string

@@ -3,6 +3,7 @@
 
 import { isHandleOf } from '../../core/lease.ts'
 import { earliest, formatTime, type Instant, milliseconds, plus, seconds, wholeSecond } from '../../lib/instant.ts'
+import type { Json } from '../../lib/json.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
@@ -26,7 +27,7 @@ import {
   targetOf,
 } from './params.ts'
 import { type Entry, nextNumber, readReference, writeReference } from './reference.ts'
-import type { Json, OauthWire } from './wire.ts'
+import type { OauthWire } from './wire.ts'
 
 export interface OauthDependencies {
   readonly wire: OauthWire

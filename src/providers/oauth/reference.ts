@@ -2,7 +2,9 @@
 // By nothing of it can anybody get in.
 
 import { at, type Instant } from '../../lib/instant.ts'
-import { fail, ok, type Result } from '../../lib/result.ts'
+import { inner } from '../../lib/json.ts'
+import type { Result } from '../../lib/result.ts'
+import { readEntries, writeEntries } from '../../ports/reference.ts'
 
 /** One token that was asked for. */
 export interface Entry {
@@ -12,26 +14,14 @@ export interface Entry {
   readonly until: Instant
 }
 
-export const writeReference = (entries: readonly Entry[]): string => JSON.stringify(entries)
+export const writeReference: (entries: readonly Entry[]) => string = writeEntries
 
 export const nextNumber = (entries: readonly Entry[]): number => Math.max(0, ...entries.map(({ number }) => number)) + 1
 
-/** A failure is a sentence: whoever wrote that, nothing may be taken for dead. */
-export function readReference(text: string | undefined): Result<readonly Entry[], string> {
-  if (text === undefined) return ok([])
-  const no = fail('its row in the ledger holds a reference that cannot be read')
-  try {
-    const entries = JSON.parse(text) as unknown
-    if (!Array.isArray(entries)) return no
-    const read = entries.map(readEntry)
-    return read.every((entry) => entry !== undefined) ? ok(read) : no
-  } catch {
-    return no
-  }
-}
+export const readReference = (text: string | undefined): Result<readonly Entry[], string> => readEntries(text, readEntry)
 
 function readEntry(value: unknown): Entry | undefined {
-  const { number, until } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
+  const { number, until } = inner(value)
   if (!Number.isSafeInteger(number) || Number(number) < 1 || !Number.isSafeInteger(until)) return undefined
   return { number: Number(number), until: at(Number(until)) }
 }

@@ -1,11 +1,10 @@
 // What is said to an authorization server, and nothing else here talks outside. Everything that comes back is JSON of ours to read or a
 // failure in our own words: of its text only the codes that RFCs define are looked at, since the rest may quote what was sent.
 
+import { type Json, parseJson } from '../../lib/json.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Http, HttpAnswer } from '../../outbound/http.ts'
 import type { OauthParams } from './params.ts'
-
-export type Json = Readonly<Record<string, unknown>>
 
 /** `sent`: it may have been done all the same. `absent`: there is nothing at that URL. */
 export interface OauthFailure {
@@ -45,21 +44,11 @@ const statuses: Readonly<Record<number, string>> = {
   503: 'it is busy, or down for maintenance',
 }
 
-function parse({ body }: HttpAnswer): Json | undefined {
-  if (body === '') return {}
-  try {
-    const value: unknown = JSON.parse(body)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined
-  } catch {
-    return undefined
-  }
-}
-
 function judge(answer: HttpAnswer): Result<Json, OauthFailure> {
   const { status } = answer
   const refused = status >= 400 && status < 500
   const no = (sentence: string): Result<never, OauthFailure> => fail({ sentence, sent: !refused, absent: status === 404 })
-  const value = parse(answer)
+  const value = parseJson(answer.body)
   if (status === 200) return value === undefined ? no('its answer is no JSON object: is it an authorization server?') : ok(value)
   if (status >= 300 && status < 400) return no('it answers with a redirect, which is not followed')
   const code = refused ? value?.['error'] : undefined

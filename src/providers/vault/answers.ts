@@ -1,8 +1,8 @@
 // What a Vault answered, judged before anything of it is believed: a login, a lease, a value of a KV engine. Pure.
 
+import { inner, type Json } from '../../lib/json.ts'
 import { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
-import type { Json } from './wire.ts'
 
 /** The metadata key under which the role's `claim_mappings` put the handle, so that a token says whose it is. */
 export const handleKey = 'taskbound_handle'
@@ -24,7 +24,6 @@ export interface Leased {
   readonly fields: Readonly<Record<string, Material>>
 }
 
-const inner = (value: unknown): Json => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {})
 const isWord = (value: unknown): value is string => typeof value === 'string' && /^[\x21-\x7E]{1,4096}$/.test(value)
 const isLife = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0
 

@@ -1,6 +1,7 @@
 // What the operator does at a Vault in its own name: it logs in, with a role that can read nothing a task asks for, looks things up, and
 // ends them. Its token is kept while it lives, for the one server that gave it.
 
+import type { Json } from '../../lib/json.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -9,7 +10,7 @@ import type { Sight } from '../../ports/provider.ts'
 import { handleOfToken, readLogin } from './answers.ts'
 import type { VaultParams } from './params.ts'
 import { type Entry, mayBeMaking } from './reference.ts'
-import type { Json, VaultCall, VaultFailure, Wire } from './wire.ts'
+import type { VaultCall, VaultFailure, Wire } from './wire.ts'
 
 export interface OperatorDeps {
   readonly wire: Wire

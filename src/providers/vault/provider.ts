@@ -3,6 +3,7 @@
 
 import { isHandleOf } from '../../core/lease.ts'
 import { type Instant, plus, seconds, toSeconds, wholeSecond } from '../../lib/instant.ts'
+import type { Json } from '../../lib/json.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import { inTurn } from '../../lib/turns.ts'
@@ -15,7 +16,7 @@ import { createOwnLogin } from './operator.ts'
 import { isStatic, judgeParams, judgeRequest, maxTtl, promises, type VaultParams } from './params.ts'
 import { judgeServer } from './ready.ts'
 import { type Entry, readReference, unused, writeReference } from './reference.ts'
-import type { Json, VaultFailure, Wire } from './wire.ts'
+import type { VaultFailure, Wire } from './wire.ts'
 
 export interface VaultDependencies {
   readonly wire: Wire

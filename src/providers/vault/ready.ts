@@ -1,12 +1,13 @@
 // Whether a Vault is set up so that a task gets what is its own, and so that all of it ends. Says what is wrong in words that its
 // administrator understands. Reads the configuration of the role, and no secret.
 
+import type { Json } from '../../lib/json.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Failure } from '../../ports/provider.ts'
 import { firstLife, handleKey } from './answers.ts'
 import type { OwnLogin } from './operator.ts'
 import type { VaultParams } from './params.ts'
-import type { Json, VaultFailure } from './wire.ts'
+import type { VaultFailure } from './wire.ts'
 
 const patience = 5_000
 const needed: readonly string[] = ['auth/token/lookup-accessor', 'auth/token/revoke-accessor', 'sys/leases/lookup', 'sys/leases/revoke']

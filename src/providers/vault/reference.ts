@@ -1,7 +1,9 @@
 // What a row of the ledger says of the tokens that were given under it: by what each is ended. Nobody can log in with it.
 
 import { at, type Duration, type Instant, minus, plus, seconds } from '../../lib/instant.ts'
-import { fail, ok, type Result } from '../../lib/result.ts'
+import { inner } from '../../lib/json.ts'
+import type { Result } from '../../lib/result.ts'
+import { readEntries, writeEntries } from '../../ports/reference.ts'
 
 /** One login, and what was made by it. */
 export interface Entry {
@@ -22,24 +24,12 @@ const underWay: Duration = seconds(10)
 export const mayBeMaking = ({ lease, until }: Entry, now: Instant): boolean =>
   lease === undefined && now < plus(minus(until, unused), underWay)
 
-export const writeReference = (entries: readonly Entry[]): string => JSON.stringify(entries)
+export const writeReference: (entries: readonly Entry[]) => string = writeEntries
 
-/** A failure is a sentence: whoever wrote that, nothing may be taken for dead. */
-export function readReference(text: string | undefined): Result<readonly Entry[], string> {
-  if (text === undefined) return ok([])
-  const no = fail('its row in the ledger holds a reference that cannot be read')
-  try {
-    const entries = JSON.parse(text) as unknown
-    if (!Array.isArray(entries)) return no
-    const read = entries.map(readEntry)
-    return read.every((entry) => entry !== undefined) ? ok(read) : no
-  } catch {
-    return no
-  }
-}
+export const readReference = (text: string | undefined): Result<readonly Entry[], string> => readEntries(text, readEntry)
 
 function readEntry(value: unknown): Entry | undefined {
-  const { accessor, lease, attempt, until } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
+  const { accessor, lease, attempt, until } = inner(value)
   if (typeof accessor !== 'string' || accessor === '' || !Number.isSafeInteger(until)) return undefined
   if (lease !== undefined && typeof lease !== 'string') return undefined
   if (attempt !== undefined && !Number.isSafeInteger(attempt)) return undefined

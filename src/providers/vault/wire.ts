@@ -1,12 +1,11 @@
 // What is said to a Vault or an OpenBao, and nothing else here talks outside. Everything that comes back is JSON of ours to read or a
 // failure in our own words: the server's text is compared with what is known, and never shown, since it may quote what was sent.
 
+import { type Json, parseJson } from '../../lib/json.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Http, HttpAnswer } from '../../outbound/http.ts'
 import type { VaultParams } from './params.ts'
-
-export type Json = Readonly<Record<string, unknown>>
 
 /**
  * `denied`: it knows who asks, or not, and says no. `absent`: there is nothing at that path, or no such server. `gone`: it says itself that
@@ -47,22 +46,11 @@ const sentences: Readonly<Record<number, string>> = {
 const goneWords = ['invalid accessor', 'invalid lease']
 
 const text = (material: Material): string => new TextDecoder().decode(material.reveal())
-const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function parse({ body }: HttpAnswer): Json | undefined {
-  if (body === '') return {}
-  try {
-    const value: unknown = JSON.parse(body)
-    return isJson(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
 
 function judge(answer: HttpAnswer): Result<Json, VaultFailure> {
   const { status } = answer
   const no = (kind: VaultFailure['kind'], sentence: string): Result<never, VaultFailure> => fail({ kind, sentence, sent: true })
-  const value = parse(answer)
+  const value = parseJson(answer.body)
   if (status === 200 || status === 204)
     return value === undefined ? no('broken', 'its answer is no JSON: is it a Vault, and does the URL fit?') : ok(value)
   if (status >= 300 && status < 400)
