@@ -52,8 +52,8 @@ test('a cluster provider needs C to allow and N not to forbid; a namespaced one 
     }),
     { numRuns: 300 },
   )
-  // each pair of answers came up, for both kinds
-  expect(outcomes.size).toBeGreaterThan(24)
+  // most of the 32 pairs of answers came up: which, and how many, is chance
+  expect(outcomes.size).toBeGreaterThan(16)
 }, 60_000)
 
 test('no task is judged for a provider of another namespace, whatever the policies allow', () => {
