@@ -91,8 +91,8 @@ export function createChores(deps: ChoresDeps): Chores {
     const [what = '', name = ''] = key.split(' ')
     if (what === 'Fences') {
       // until then nothing is issued
-      const next = (await deps.fences.check()) === 'unanswered' ? soon : fencePeriod
-      queue.addAfter('Fences', next, next === soon ? 'end' : 'resync')
+      if ((await deps.fences.check()) === 'unanswered') queue.addAfter('Fences', soon, 'end')
+      else queue.addAfter('Fences', fencePeriod, 'resync')
       return
     }
     const kind = deps.kinds.find(({ scope }) => scope === what)

@@ -54,16 +54,15 @@ const isFence = (failure: ApiError): boolean => failure.kind === 'http' && failu
 export function createFences(deps: FencesDeps): Fences {
   const { client, policies, bindings, clock, log } = deps
   let problem: string | undefined = 'they were not tried yet'
-  /** the API server said what it does with a forbidden write */
-  let answered = false
   let vouched: { readonly state: string; readonly since: Instant } | undefined
 
   const installed = (name: string): boolean => policies.get(name) !== undefined && bindings.get(name) !== undefined
 
-  async function findProblem(): Promise<string | undefined> {
+  /** `found`: what is wrong, if anything is. `answered`: whether that is known, or only not known to be well. */
+  async function findProblem(): Promise<{ readonly found: string | undefined; readonly answered: boolean }> {
+    const known = (found: string | undefined) => ({ found, answered: true })
     const missing = required.filter((name) => !installed(name))
-    answered = missing.length > 0
-    if (answered) return `${missing.map((name) => `\`${name}\``).join(', ')} or its binding is not installed`
+    if (missing.length > 0) return known(`${missing.map((name) => `\`${name}\``).join(', ')} or its binding is not installed`)
     // As itself, the operator tries to make a Secret that belongs to no task. Only the fence stands in the way.
     const name = 'taskbound-fence-probe'
     const tried = await client.request({
@@ -72,10 +71,9 @@ export function createFences(deps: FencesDeps): Fences {
       query: { dryRun: 'All' },
       body: { apiVersion: 'v1', kind: 'Secret', type: 'Opaque', metadata: { name, namespace: deps.probeNamespace } },
     })
-    answered = tried.ok || isFence(tried.failure)
-    if (tried.ok) return 'a write that `taskbound-operator-fence` forbids went through (as a dry run)'
-    if (isFence(tried.failure)) return undefined
-    return `it could not be tried whether they are in force: ${describeError(tried.failure)}`
+    if (tried.ok) return known('a write that `taskbound-operator-fence` forbids went through (as a dry run)')
+    if (isFence(tried.failure)) return known(undefined)
+    return { found: `it could not be tried whether they are in force: ${describeError(tried.failure)}`, answered: false }
   }
 
   /** Changes with any edit or replacement of the check or its binding; `undefined` while it is not installed. */
@@ -115,7 +113,8 @@ export function createFences(deps: FencesDeps): Fences {
   return {
     async check() {
       const [before, since] = [problem, vouched?.since]
-      problem = await findProblem()
+      const { found, answered } = await findProblem()
+      problem = found
       await vouch()
       if (problem !== before) {
         if (problem === undefined) log.info('the admission policies are in force')
