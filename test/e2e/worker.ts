@@ -2,6 +2,7 @@
 // share nothing.
 import type { SharedCluster } from '../cluster/shared.ts'
 import { connect } from '../support/cluster.ts'
+import { removeRows } from './support/rows.ts'
 
 type Cluster = Pick<SharedCluster, 'kubeconfig' | 'kubectl' | 'given'>
 const clusters = JSON.parse(process.env['TASKBOUND_TEST_CLUSTERS'] ?? '[]') as readonly Cluster[]
@@ -15,17 +16,11 @@ if (!mine.given) {
   const api = '/apis/taskbound.dev/v1alpha1'
   const kube = connect(mine)
   type Found = { readonly metadata: { readonly name: string; readonly namespace?: string } }
-  // whoever leads next would go on with them; rows may be removed by the operator alone
-  for (const [plural, as] of [
-    ['agenttasks', undefined],
-    ['credentialleases', 'system:serviceaccount:taskbound-system:taskbound'],
-    ['credentialproviders', undefined],
-    ['clustercredentialproviders', undefined],
-    ['clusteragentpolicies', undefined],
-  ] as const)
+  await removeRows(kube, () => true)
+  for (const plural of ['agenttasks', 'credentialproviders', 'clustercredentialproviders', 'clusteragentpolicies'])
     for (const { metadata } of (await kube.must('GET', `${api}/${plural}`)).items as readonly Found[]) {
       const home = metadata.namespace === undefined ? api : `${api}/namespaces/${metadata.namespace}`
-      await kube.request('DELETE', `${home}/${plural}/${metadata.name}`, undefined, as === undefined ? {} : { as })
+      await kube.request('DELETE', `${home}/${plural}/${metadata.name}`)
     }
   await kube.close()
 }

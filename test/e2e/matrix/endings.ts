@@ -2,7 +2,7 @@
 
 import { agent, type TaskOptions } from '../support/scenario.ts'
 import type { Measuring } from './measuring.ts'
-import type { Fields, Source } from './subject.ts'
+import { decode, type Fields, type Source } from './subject.ts'
 
 const api = '/apis/taskbound.dev/v1alpha1'
 /** The shortest that a task may be given. */
@@ -92,7 +92,7 @@ export async function endOnce(measuring: Measuring, source: Source, way: Way, id
   const task = await scenario.task({ ...options, name: `e-${id}`, spec, credential: source.credential })
   await scenario.until(task, 'Active')
   const { data } = await kube.must('GET', scenario.path('secrets', `taskbound-${task}`))
-  const given = Object.fromEntries(Object.entries(data as Fields).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
+  const given = decode(data)
   if (!(await source.works(given))) throw new Error(`${source.type}: what ${task} was given does not work`)
   let since = performance.now()
   if (end === undefined) {

@@ -6,7 +6,8 @@ import { eventually } from '../../support/cluster.ts'
 import { type RunningOperator, startOperator } from '../../support/operator.ts'
 import { freeLease } from '../faults/tokens.ts'
 import { createMeasuring, type Measuring } from './measuring.ts'
-import type { Fields, Source } from './subject.ts'
+import { gone, remove } from './removal.ts'
+import { decode, type Fields, type Source } from './subject.ts'
 import { killedApart, sources } from './subjects.ts'
 
 const types = Object.keys(sources).filter((type) => type in killedApart)
@@ -38,21 +39,11 @@ async function hundred({ scenario, sources: all }: Measuring): Promise<Given> {
       { timeoutMs: 120_000, everyMs: 200 },
     )
     const { data } = await scenario.kube.must('GET', scenario.path('secrets', `taskbound-${task}`))
-    const fields = Object.fromEntries(Object.entries(data as Fields).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
+    const fields = decode(data)
     expect([task, await source.works(fields)]).toEqual([task, true])
     given.push({ source, task, fields })
   }
   return given
-}
-
-async function remove({ scenario: { kube, namespace }, sources: all }: Measuring): Promise<void> {
-  for (const { provider } of all) await kube.must('DELETE', `/apis/taskbound.dev/v1alpha1/clustercredentialproviders/${provider}`)
-  await kube.must('DELETE', `/api/v1/namespaces/${namespace}`)
-}
-
-async function gone({ scenario: { kube, namespace } }: Measuring): Promise<void> {
-  const path = `/api/v1/namespaces/${namespace}`
-  await eventually(async () => expect((await kube.request('GET', path)).status).toBe(404), { timeoutMs: 90_000, everyMs: 200 })
 }
 
 /** None of what was given works. */
@@ -69,17 +60,17 @@ async function allDead(given: Given): Promise<void> {
 test('with an operator', async () => {
   measuring = await createMeasuring(types)
   const given = await hundred(measuring)
-  await remove(measuring)
+  await remove(measuring.scenario, measuring.sources)
   await allDead(given)
-  await gone(measuring)
+  await gone(measuring.scenario)
 }, 600_000)
 
 test('while nobody runs: it goes all the same, and what was given dies after the start', async () => {
   measuring = await createMeasuring(types)
   const given = await hundred(measuring)
   await measuring.operator.stop()
-  await remove(measuring)
-  await gone(measuring)
+  await remove(measuring.scenario, measuring.sources)
+  await gone(measuring.scenario)
   // what tokens of ServiceAccounts are bound to has gone with the namespace
   const outside = given.filter(({ source }) => source.type !== 'serviceAccountToken')
   for (const { source, task, fields } of outside) expect([task, await source.works(fields)]).toEqual([task, true])

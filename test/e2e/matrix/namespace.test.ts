@@ -3,9 +3,9 @@
 
 import { expect, test } from '@jest/globals'
 import { eventually } from '../../support/cluster.ts'
+import { gone, remove } from './removal.ts'
 import { createWorld, type Tasks, type World } from './world.ts'
 
-const api = '/apis/taskbound.dev/v1alpha1'
 const count = 100
 
 /** So many live tasks, and every server shows as many alive as it has given. */
@@ -34,16 +34,6 @@ async function hundred(world: World): Promise<void> {
   )
 }
 
-async function remove({ scenario: { kube, namespace }, subjects }: World): Promise<void> {
-  for (const { provider } of subjects) await kube.must('DELETE', `${api}/clustercredentialproviders/${provider}`)
-  await kube.must('DELETE', `/api/v1/namespaces/${namespace}`)
-}
-
-async function gone({ scenario: { kube, namespace } }: World): Promise<void> {
-  const path = `/api/v1/namespaces/${namespace}`
-  await eventually(async () => expect((await kube.request('GET', path)).status).toBe(404), { timeoutMs: 90_000, everyMs: 200 })
-}
-
 /** Nothing is alive, and nothing of what was ever given works. */
 async function allDead(world: World): Promise<void> {
   await eventually(
@@ -60,9 +50,9 @@ test('with an operator', async () => {
   const world = await createWorld()
   try {
     await hundred(world)
-    await remove(world)
+    await remove(world.scenario, world.subjects)
     await allDead(world)
-    await gone(world)
+    await gone(world.scenario)
     expect(world.operator.output()).not.toContain('"unhandled')
   } finally {
     await world.close()
@@ -74,8 +64,8 @@ test('while nobody runs: it goes all the same, and what was given dies after the
   try {
     await hundred(world)
     await world.operator.stop()
-    await remove(world)
-    await gone(world)
+    await remove(world.scenario, world.subjects)
+    await gone(world.scenario)
     // what is believed without a server being asked is believed only while somebody can be asked
     for (const subject of world.subjects)
       if (subject.points.some(({ at }) => at === 'the row')) expect((await subject.alive()).length).toBeGreaterThan(0)

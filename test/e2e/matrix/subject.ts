@@ -25,6 +25,10 @@ export interface Point {
 /** Keys of a task's Secret with their text. */
 export type Fields = Readonly<Record<string, string>>
 
+/** @param data of a Secret, as the API server has it */
+export const decode = (data: Readonly<Record<string, string>>): Fields =>
+  Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
+
 export interface Context {
   readonly scenario: Scenario
   /** what proxies before a source are to ask; without it there are none */

@@ -11,7 +11,7 @@ import { createGate, type Gate } from '../../support/faults/gate.ts'
 import { type OperatorOptions, type RunningOperator, startOperator } from '../../support/operator.ts'
 import { freeLease } from '../faults/tokens.ts'
 import { createScenario, type Scenario } from '../support/scenario.ts'
-import type { Fields, OneTask, Subject } from './subject.ts'
+import { decode, type Fields, type OneTask, type Subject } from './subject.ts'
 import { subjects as starters } from './subjects.ts'
 
 const ledger = '/apis/taskbound.dev/v1alpha1/namespaces/taskbound-system/credentialleases'
@@ -58,8 +58,6 @@ export interface World {
 const preload = ['test/support/preload/jump.ts']
 /** Of a type without rows nothing is said. */
 const counted = ({ length }: readonly Row[]): string => (length === 0 ? '' : `${length} row${length === 1 ? '' : 's'}`)
-const decode = (data: Readonly<Record<string, string>>): Fields =>
-  Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
 
 /** @param types of the subjects; default all */
 export async function createWorld(types: readonly string[] = Object.keys(starters)): Promise<World> {

@@ -1,9 +1,9 @@
 // An authorization server beside the real API server: a provider at it, with its permit, and ways to see what a task has of it.
 
+import { removeRows } from './rows.ts'
 import type { Scenario } from './scenario.ts'
 
 const operatorNamespace = 'taskbound-system'
-const operatorUser = 'system:serviceaccount:taskbound-system:taskbound'
 const api = '/apis/taskbound.dev/v1alpha1'
 const rowsPath = `${api}/namespaces/${operatorNamespace}/credentialleases`
 
@@ -78,9 +78,7 @@ export function createAuthorized(scenario: Scenario): Authorized {
       return String(data['ca.crt'])
     },
     async close() {
-      // an operator of a later test would try for ever what can be asked nobody any more
-      for (const { metadata, spec } of await allRows())
-        if (spec.provider.name === name) await kube.request('DELETE', `${rowsPath}/${metadata.name}`, undefined, { as: operatorUser })
+      await removeRows(kube, (spec) => spec.provider.name === name)
       for (const plural of ['clusteragentpolicies', 'clustercredentialproviders']) await kube.request('DELETE', `${api}/${plural}/${name}`)
     },
   }

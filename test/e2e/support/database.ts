@@ -4,10 +4,10 @@
 import { randomBytes } from 'node:crypto'
 import { eventually } from '../../support/cluster.ts'
 import { type Postgres, type PostgresOptions, startPostgres } from '../../support/postgres/server.ts'
+import { removeRows } from './rows.ts'
 import type { Scenario } from './scenario.ts'
 
 const operatorNamespace = 'taskbound-system'
-const operatorUser = 'system:serviceaccount:taskbound-system:taskbound'
 const api = '/apis/taskbound.dev/v1alpha1'
 const rowsPath = `${api}/namespaces/${operatorNamespace}/credentialleases`
 
@@ -160,10 +160,7 @@ export async function createDatabase(
       )
     },
     async close() {
-      // an operator of a later test would try for ever what can be asked nobody any more
-      const { items } = await kube.must('GET', rowsPath)
-      for (const { metadata, spec } of items as { metadata: { name: string }; spec: { provider: { name: string } } }[])
-        if (spec.provider.name === name) await kube.request('DELETE', `${rowsPath}/${metadata.name}`, undefined, { as: operatorUser })
+      await removeRows(kube, (spec) => spec.provider.name === name)
       for (const plural of ['clusteragentpolicies', 'clustercredentialproviders']) await kube.request('DELETE', `${api}/${plural}/${name}`)
       await kube.request('DELETE', `/api/v1/namespaces/${operatorNamespace}/secrets/${name}`)
       await server.stop()

@@ -7,12 +7,10 @@ import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
 import { at } from '../../../src/lib/instant.ts'
 import { entropy } from '../../issuer/world.ts'
 import { listening } from '../../support/listening.ts'
+import { removeRows } from './rows.ts'
 import type { Scenario } from './scenario.ts'
 
-const operatorNamespace = 'taskbound-system'
-const operatorUser = 'system:serviceaccount:taskbound-system:taskbound'
 const api = '/apis/taskbound.dev/v1alpha1'
-const rowsPath = `${api}/namespaces/${operatorNamespace}/credentialleases`
 const names = { dns: ['localhost'], ips: ['127.0.0.1'] }
 
 export interface HookAsked {
@@ -123,15 +121,7 @@ export async function createHooked(scenario: Scenario, options: HookedOptions = 
     alive: () => keys,
     task: (task, spec = {}) => scenario.task({ ...(task === undefined ? {} : { name: task }), spec, credential }),
     async close() {
-      const { items } = await kube.must('GET', rowsPath)
-      const ours = (items as { metadata: { name: string }; spec: { provider: { name: string } } }[])
-        .filter(({ spec }) => spec.provider.name === name)
-        .map(({ metadata }) => metadata.name)
-      // an operator of a later test would try for ever what can be asked nobody any more
-      for (let from = 0; from < ours.length; from += 16)
-        await Promise.all(
-          ours.slice(from, from + 16).map((row) => kube.request('DELETE', `${rowsPath}/${row}`, undefined, { as: operatorUser })),
-        )
+      await removeRows(kube, (spec) => spec.provider.name === name)
       for (const plural of ['clusteragentpolicies', 'clustercredentialproviders']) await kube.request('DELETE', `${api}/${plural}/${name}`)
       server.closeAllConnections()
       server.close()

@@ -2,10 +2,10 @@
 
 import { app, type Fake, pem, startFake } from '../../providers/github-app/fake.ts'
 import { eventually } from '../../support/cluster.ts'
+import { removeRows } from './rows.ts'
 import type { Scenario } from './scenario.ts'
 
 const operatorNamespace = 'taskbound-system'
-const operatorUser = 'system:serviceaccount:taskbound-system:taskbound'
 const api = '/apis/taskbound.dev/v1alpha1'
 const rowsPath = `${api}/namespaces/${operatorNamespace}/credentialleases`
 const secretsPath = `/api/v1/namespaces/${operatorNamespace}/secrets`
@@ -112,9 +112,7 @@ when { context has github && ["contents:read"].containsAll(context.github.permis
         { timeoutMs: 40_000, everyMs: 50 },
       ),
     async close() {
-      // an operator of a later test would try for ever what can be asked nobody any more
-      for (const { metadata, spec } of await all())
-        if (spec.provider.name === name) await kube.request('DELETE', `${rowsPath}/${metadata.name}`, undefined, { as: operatorUser })
+      await removeRows(kube, (spec) => spec.provider.name === name)
       for (const plural of ['clusteragentpolicies', 'clustercredentialproviders']) await kube.request('DELETE', `${api}/${plural}/${name}`)
       await kube.request('DELETE', `${secretsPath}/${name}`)
       await fake.close()

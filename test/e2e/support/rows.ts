@@ -54,6 +54,22 @@ export async function writeRows(kube: KubeTestClient, { namespace, provider, cou
   return handles
 }
 
+interface RowOf {
+  readonly metadata: { readonly name: string }
+  readonly spec: { readonly task: { readonly namespace: string }; readonly provider: { readonly name: string } }
+}
+
+/** An operator of a later test would try for ever what can be asked nobody any more, and tell of it. Sixteen at a time. */
+export async function removeRows(kube: KubeTestClient, which: (spec: RowOf['spec']) => boolean): Promise<void> {
+  const rows = ((await kube.must('GET', rowsPath)).items as readonly RowOf[]).filter(({ spec }) => which(spec))
+  for (let from = 0; from < rows.length; from += 16)
+    await Promise.all(
+      rows
+        .slice(from, from + 16)
+        .map(({ metadata }) => kube.request('DELETE', `${rowsPath}/${metadata.name}`, undefined, { as: operatorUser })),
+    )
+}
+
 /** How many rows of a namespace are in each state. */
 export async function statesOf(kube: KubeTestClient, namespace: string): Promise<Readonly<Record<string, number>>> {
   const { items } = await kube.must('GET', rowsPath)

@@ -7,10 +7,10 @@ import { inflateSync } from 'node:zlib'
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { type ConnectOptions, connect, eventually, type KubeTestClient } from '../../support/cluster.ts'
 import { type OperatorOptions, type RunningOperator, startOperator } from '../../support/operator.ts'
+import { removeRows } from './rows.ts'
 
 export const audience = 'https://api.example'
 const scope = 'read'
-const rowsPath = '/apis/taskbound.dev/v1alpha1/namespaces/taskbound-system/credentialleases'
 const api = '/apis/taskbound.dev/v1alpha1'
 const merge = { contentType: 'application/merge-patch+json' }
 
@@ -193,13 +193,7 @@ export async function createScenario(prefix: string, access: ConnectOptions = {}
       await kube.must('PATCH', `${api}/clusteragentpolicies/${name}`, { spec: { cedar } }, merge)
     },
     async close() {
-      // whoever leads next would go on with them, and tell of it
-      const { items } = await kube.must('GET', rowsPath)
-      for (const { metadata, spec } of items as { metadata: { name: string }; spec: { task: { namespace: string } } }[])
-        if (spec.task.namespace === namespace)
-          await kube.request('DELETE', `${rowsPath}/${metadata.name}`, undefined, {
-            as: 'system:serviceaccount:taskbound-system:taskbound',
-          })
+      await removeRows(kube, (spec) => spec.task.namespace === namespace)
       for (const plural of ['clusteragentpolicies', 'clustercredentialproviders']) await kube.request('DELETE', `${api}/${plural}/${name}`)
       await kube.close()
     },

@@ -2,10 +2,10 @@
 // token is worth to it and which anchors there are.
 
 import { eventually } from '../../support/cluster.ts'
+import { removeRows } from './rows.ts'
 import type { Scenario } from './scenario.ts'
 
 const api = '/apis/taskbound.dev/v1alpha1'
-const operatorUser = 'system:serviceaccount:taskbound-system:taskbound'
 const rowsPath = `${api}/namespaces/taskbound-system/credentialleases`
 const merge = { contentType: 'application/merge-patch+json' }
 
@@ -137,9 +137,7 @@ export async function createTokened(scenario: Scenario): Promise<Tokened> {
       return performance.now() - begun
     },
     async close() {
-      const { items } = await kube.must('GET', rowsPath)
-      for (const { metadata, spec } of items as { metadata: { name: string }; spec: { provider: { name: string } } }[])
-        if (spec.provider.name === provider) await kube.request('DELETE', `${rowsPath}/${metadata.name}`, undefined, { as: operatorUser })
+      await removeRows(kube, (spec) => spec.provider.name === provider)
       for (const plural of ['clusteragentpolicies', 'clustercredentialproviders'])
         await kube.request('DELETE', `${api}/${plural}/${provider}`)
     },

@@ -6,10 +6,10 @@ import { eventually } from '../../support/cluster.ts'
 import type { RunningOperator } from '../../support/operator.ts'
 import { type Postgres, startPostgres } from '../../support/postgres/server.ts'
 import { startVault, type Vault } from '../../support/vault/server.ts'
+import { removeRows } from './rows.ts'
 import type { Scenario } from './scenario.ts'
 
 const operatorNamespace = 'taskbound-system'
-const operatorUser = 'system:serviceaccount:taskbound-system:taskbound'
 const api = '/apis/taskbound.dev/v1alpha1'
 const rowsPath = `${api}/namespaces/${operatorNamespace}/credentialleases`
 
@@ -141,10 +141,7 @@ export async function createVaulted(
       )
     },
     async close() {
-      // an operator of a later test would try for ever what can be asked nobody any more
-      for (const { metadata, spec } of await allRows())
-        if (spec.provider.name.startsWith(name))
-          await kube.request('DELETE', `${rowsPath}/${metadata.name}`, undefined, { as: operatorUser })
+      await removeRows(kube, (spec) => spec.provider.name.startsWith(name))
       for (const plural of ['clusteragentpolicies', 'clustercredentialproviders'])
         for (const provider of [name, `${name}-values`]) await kube.request('DELETE', `${api}/${plural}/${provider}`)
       await Promise.all([vault.stop(), database.stop()])
