@@ -50,10 +50,10 @@ test('a cluster provider needs C to allow and N not to forbid; a namespaced one 
       outcomes.add(`${isCluster ? 'cluster' : 'namespaced'} ${c} ${n}`)
       expect(engine.authorize(asked).outcome === 'allow').toBe(wanted)
     }),
-    { numRuns: 300 },
+    { numRuns: 600 },
   )
-  // most of the 32 pairs of answers came up: which, and how many, is chance
-  expect(outcomes.size).toBeGreaterThan(16)
+  // nearly all of the 32 pairs of answers came up; with half as many runs that is too much left to chance
+  expect(outcomes.size).toBeGreaterThan(24)
 }, 60_000)
 
 test('no task is judged for a provider of another namespace, whatever the policies allow', () => {
