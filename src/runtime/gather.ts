@@ -136,11 +136,15 @@ export function createGather(deps: GatherDeps): Gather {
     return presence.state === 'present' ? { ...presence, deleting: false, finished: undefined } : presence
   }
 
-  /** A pod of an earlier task of this name would be given this task's credentials by its kubelet. */
+  /**
+   * A pod of an earlier task of this name would be given this task's credentials by its kubelet. Times of creation have whole seconds:
+   * within one, what was given a Secret before this task ever had one is of an earlier task.
+   */
   function olderPod(task: Task): string | undefined {
     for (const key of podsOf(task.key)) {
       const pod = views.pods.get(key)
-      if (pod !== undefined && pod.finished === undefined && pod.createdAt < task.createdAt) return pod.name
+      if (pod === undefined || pod.finished !== undefined) continue
+      if (pod.createdAt < task.createdAt || (pod.createdAt === task.createdAt && pod.givenSecret)) return pod.name
     }
     return undefined
   }

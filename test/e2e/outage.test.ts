@@ -49,11 +49,29 @@ const each = (count: number, work: (source: Silenced, i: number) => Promise<unkn
   inBatches(sources.length * count, (n) => work(sources[n % sources.length] as Silenced, Math.floor(n / sources.length)))
 const end = (task: string) => scenario.patch('agenttasks', task, { spec: { end: 'Completed' } })
 
+/** What works at each source. */
+const working = async (): Promise<Readonly<Record<string, readonly string[]>>> =>
+  Object.fromEntries(await Promise.all(sources.map(async (one) => [one.type, [...(await one.alive())].sort()])))
+
 /** Waits until so many work at each source. */
 async function alive(count: number): Promise<void> {
-  const found = async () => Object.fromEntries(await Promise.all(sources.map(async (one) => [one.type, (await one.alive()).length])))
-  const wanted = Object.fromEntries(sources.map(({ type }) => [type, count]))
-  await eventually(async () => expect(await found()).toEqual(wanted), { timeoutMs: 180_000, everyMs: 500 })
+  const found = async () => Object.values(await working()).map(({ length }) => length)
+  await eventually(async () => expect(await found()).toEqual(sources.map(() => count)), { timeoutMs: 180_000, everyMs: 500 })
+}
+
+/** Waits until each of these tasks has its own, and nothing else works at any source: an attempt that failed under load is over as well. */
+async function owned(kind: string, count: number): Promise<void> {
+  const own = async (source: Silenced) => {
+    const given = await Promise.all([...Array(count).keys()].map((i) => source.given(nameOf(source, kind, i))))
+    const without = given.indexOf(undefined)
+    if (without !== -1) throw new Error(`${nameOf(source, kind, without)} has no Secret`)
+    return given as string[]
+  }
+  for (const source of sources)
+    await eventually(async () => expect([...(await source.alive())].sort()).toEqual((await own(source)).sort()), {
+      timeoutMs: 180_000,
+      everyMs: 500,
+    })
 }
 
 /** Times of tasks of others, one after the other: to Active with an own token, and from the end to the death at a source that answers. */
@@ -111,7 +129,8 @@ test(
     await alive(0)
 
     await begin('ill')
-    await alive(endings)
+    await owned('ill-old', endings)
+    const untouched = await working()
     for (const { proxy } of sources) proxy.swallow()
     const began = performance.now()
     await load('ill')
@@ -159,7 +178,7 @@ test(
         }),
       { timeoutMs: 60_000, everyMs: 1000 },
     )
-    await alive(endings)
+    expect(await working()).toEqual(untouched)
 
     // what the alert looks at is above zero for whoever is silent and for nobody else
     const left = (): number => outageSeconds * 1000 - (performance.now() - began)
@@ -176,25 +195,7 @@ test(
     for (const { proxy } of sources) proxy.allow()
     const returned = performance.now()
     // each that waited has its own, and nothing else is alive
-    await alive(issues)
-    for (const source of sources) {
-      const own = await Promise.all(
-        [...Array(issues).keys()].map((i) =>
-          eventually(
-            async () => {
-              const given = await source.given(nameOf(source, 'ill-new', i))
-              if (given === undefined) throw new Error(`${nameOf(source, 'ill-new', i)} has no Secret`)
-              return given
-            },
-            { timeoutMs: 120_000, everyMs: 500 },
-          ),
-        ),
-      )
-      await eventually(async () => expect([...(await source.alive())].sort()).toEqual([...own].sort()), {
-        timeoutMs: 120_000,
-        everyMs: 500,
-      })
-    }
+    await owned('ill-new', issues)
     await each(endings, (source, i) =>
       eventually(
         async () =>

@@ -1,6 +1,6 @@
 // The other kinds as flat records: no more of an object than a decision reads.
 
-import { asUid, providerKey, type Uid } from '../../core/names.ts'
+import { asUid, providerKey, secretName, type Uid } from '../../core/names.ts'
 import type { AfterLoss } from '../../core/observed.ts'
 import { at, type Instant, parseTime } from '../../lib/instant.ts'
 import type { Home } from '../../ports/handed.ts'
@@ -32,6 +32,8 @@ export interface Pod extends Known {
   /** value of the label `taskbound.dev/task` */
   readonly task: string
   readonly finished: 'Succeeded' | 'Failed' | undefined
+  /** It has begun, which it could not have without a Secret of the name that its task's has. */
+  readonly givenSecret: boolean
 }
 
 export interface Workload extends Known {
@@ -119,7 +121,23 @@ export function readPod(object: unknown): Pod | undefined {
   const known = readKnown(object)
   const task = text(record(metadataOf(object)['labels'])['taskbound.dev/task'])
   if (known === undefined || task === undefined) return undefined
-  return { ...known, task, finished: phaseOf(object) }
+  return { ...known, task, finished: phaseOf(object), givenSecret: hasBegun(object) && needsSecret(object, secretName(task)) }
+}
+
+/** A kubelet starts no container of a pod, not even the first init container, before it has every volume of it. */
+function hasBegun(pod: unknown): boolean {
+  const status = statusOf(pod)
+  const states = [...list(status['initContainerStatuses']), ...list(status['containerStatuses'])].map((one) => record(record(one)['state']))
+  return states.some((state) => state['running'] !== undefined || state['terminated'] !== undefined)
+}
+
+function needsSecret(pod: unknown, name: string): boolean {
+  const named = (source: unknown, key: string): boolean => record(source)[key] === name && record(source)['optional'] !== true
+  return list(specOf(pod)['volumes']).some((volume) => {
+    const { secret, projected } = record(volume)
+    const sources = list(record(projected)['sources']).map((source) => record(source)['secret'])
+    return named(secret, 'secretName') || sources.some((source) => named(source, 'name'))
+  })
 }
 
 function phaseOf(object: unknown): Workload['finished'] {

@@ -87,6 +87,38 @@ test('a pod that is older than the task and carries its label holds the task up 
   await scenario.active(task)
 })
 
+test('a pod that ran with the Secret of an earlier task holds the next one up, also within the same second', async () => {
+  const volumes = [{ name: 'credentials', secret: { secretName: 'taskbound-tomorrow' } }]
+  const containers = [{ name: 'agent', image: 'none', volumeMounts: [{ name: 'credentials', mountPath: '/credentials' }] }]
+  const metadata = { name: 'today', labels: { 'taskbound.dev/task': 'tomorrow' } }
+  const running = { phase: 'Running', containerStatuses: [{ name: 'agent', image: 'none', imageID: '', ready: true, restartCount: 0 }] }
+  const state = { running: { startedAt: new Date().toISOString() } }
+  const status = { ...running, containerStatuses: running.containerStatuses.map((one) => ({ ...one, state })) }
+  const pod = { metadata, spec: { serviceAccountName: 'clerk', volumes, containers } }
+  const created = async (plural: string, name: string) =>
+    String((await scenario.kube.must('GET', scenario.path(plural, name))).metadata.creationTimestamp)
+
+  // as the kubelet would say it; again, where a second passed in between
+  await eventually(
+    async () => {
+      await scenario.kube.request('DELETE', `${scenario.path('pods', 'today')}?gracePeriodSeconds=0`)
+      await scenario.kube.request('DELETE', scenario.path('agenttasks', 'tomorrow'))
+      await new Promise((resolve) => setTimeout(resolve, 1000 - (Date.now() % 1000)))
+      await scenario.kube.must('POST', scenario.path('pods'), pod)
+      await scenario.patch('pods', 'today/status', { status })
+      // each kind is watched by itself: what comes at once may be seen first
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      await scenario.task({ name: 'tomorrow' })
+      expect(await created('agenttasks', 'tomorrow')).toBe(await created('pods', 'today'))
+    },
+    { timeoutMs: 30_000 },
+  )
+  await eventually(async () => expect((await scenario.conditions('tomorrow'))['Issued']?.reason).toBe('SecretStillMounted'))
+  expect(await scenario.token('tomorrow')).toBeUndefined()
+  await scenario.kube.must('DELETE', `${scenario.path('pods', 'today')}?gracePeriodSeconds=0`)
+  await scenario.active('tomorrow')
+})
+
 test('a task that is created again under the same name inherits nothing', async () => {
   const task = await scenario.task({ name: 'again' })
   const first = await scenario.active(task)

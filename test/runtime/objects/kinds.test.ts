@@ -60,6 +60,24 @@ describe('when a workload is over', () => {
     expect(readPod(pod)).toMatchObject({ task: 't', finished })
   })
 
+  const volume = { secret: { secretName: 'taskbound-t' } }
+  const projected = { projected: { sources: [{ serviceAccountToken: { path: 'token' } }, { secret: { name: 'taskbound-t' } }] } }
+  const running = { containerStatuses: [{ state: { running: { startedAt: '2026-01-01T00:00:01Z' } } }] }
+  const ended = { initContainerStatuses: [{ state: { terminated: { exitCode: 0 } } }], containerStatuses: [{ state: { waiting: {} } }] }
+  test.each([
+    ['runs with it', [volume], running, true],
+    ['runs with it in a projected volume', [{ emptyDir: {} }, projected], running, true],
+    ['has an init container that is over', [volume], ended, true],
+    ['waits for it', [volume], { containerStatuses: [{ state: { waiting: { reason: 'ContainerCreating' } } }] }, false],
+    ['is not on a node yet', [volume], {}, false],
+    ['could do without it', [{ secret: { secretName: 'taskbound-t', optional: true } }], running, false],
+    ['runs with that of another', [{ secret: { secretName: 'taskbound-u' } }], running, false],
+    ['has none', undefined, running, false],
+  ])('whether a Pod was given the Secret of its task: one that %s', (_name, volumes, status, givenSecret) => {
+    const pod = { metadata: { ...metadata, labels: { 'taskbound.dev/task': 't' } }, spec: { volumes }, status }
+    expect(readPod(pod)).toMatchObject({ givenSecret })
+  })
+
   test('a Pod without the label is none of ours', () => {
     expect(readPod({ metadata })).toBeUndefined()
   })
