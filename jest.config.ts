@@ -10,7 +10,7 @@ const common = {
 }
 
 export default {
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   projects: [
     {
       ...common,

@@ -69,7 +69,7 @@ export function connect(options: ConnectOptions = {}): KubeTestClient {
 }
 
 export interface EventuallyOptions {
-  /** Default 10 s. */
+  /** Default 30 s: what takes a moment may take that on a machine that others use too. */
   readonly timeoutMs?: number
   /** Pause between two tries; default 50 ms. */
   readonly everyMs?: number
@@ -77,7 +77,7 @@ export interface EventuallyOptions {
 
 /** Calls until it neither throws nor rejects, and answers what it answered then. Out of time: the last error, with how long it was tried. */
 export async function eventually<T>(attempt: () => T | Promise<T>, options: EventuallyOptions = {}): Promise<T> {
-  const { timeoutMs = 10_000, everyMs = 50 } = options
+  const { timeoutMs = 30_000, everyMs = 50 } = options
   for (const begun = performance.now(); ; await sleep(everyMs)) {
     try {
       return await attempt()

@@ -5,12 +5,14 @@ import { eventually } from '../../support/cluster.ts'
 import type { RunningOperator } from '../../support/operator.ts'
 import { agent, createScenario, judge, runOperator, type Scenario } from '../support/scenario.ts'
 
+/** of policies, before a permit that is gone counts: so long that a slow machine does not reach it by itself */
+const quietSeconds = 5
 let scenario: Scenario
 let operator: RunningOperator
 
 beforeAll(async () => {
   scenario = await createScenario('stops')
-  operator = await runOperator({ flags: ['--policy-settle-seconds=2'] })
+  operator = await runOperator({ flags: [`--policy-settle-seconds=${quietSeconds}`] })
 })
 
 afterAll(async () => {
@@ -75,7 +77,7 @@ test('a forbid kills at once; without it the task is decided afresh', async () =
     `${scenario.permit} @id("stop") @message("no more") forbid (principal, action, resource == Taskbound::ClusterProvider::"${scenario.name}");`,
   )
   const denied = await scenario.until(task, 'Denied')
-  expect(performance.now() - forbidden).toBeLessThan(1900)
+  expect(performance.now() - forbidden).toBeLessThan(quietSeconds * 1000 - 100)
   expect(denied.message).toContain(`ClusterAgentPolicy/${scenario.name}/stop`)
   expect(denied.message).toContain('no more')
   await expectDead(task, token)
@@ -98,7 +100,7 @@ test('a lost permit kills after the time of quiet, and a permit that is back bef
   await scenario.kube.must('POST', path, object(scenario.permit))
   const sentinel = await scenario.task()
   await scenario.active(sentinel)
-  await new Promise((resolve) => setTimeout(resolve, 3000))
+  await new Promise((resolve) => setTimeout(resolve, (quietSeconds + 1) * 1000))
   expect(await verdict(token)).toBe('live')
   expect(await scenario.token(task)).toBe(token)
 

@@ -158,7 +158,7 @@ export async function createScenario(prefix: string, access: ConnectOptions = {}
           if (Ready === undefined || !reasons.includes(Ready.reason)) throw new Error(`task ${task} is ${Ready?.reason}: ${Ready?.message}`)
           return Ready
         },
-        { timeoutMs: 20_000 },
+        { timeoutMs: 40_000 },
       )
     },
     async conditions(task) {
