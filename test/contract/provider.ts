@@ -7,6 +7,7 @@ import { asUid, toTaskKey } from '../../src/core/names.ts'
 import { at, type Duration, milliseconds, plus, seconds } from '../../src/lib/instant.ts'
 import type { Result } from '../../src/lib/result.ts'
 import type { CredentialRequest, Failure, Issued, Lease, Order, Provider, Reservation, Unrevoked } from '../../src/ports/provider.ts'
+import { value } from '../providers/rows.ts'
 
 /** A provider with a source that the suite can look at and break. */
 export interface ProviderWorld<Params> {
@@ -280,9 +281,4 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       )
     })
   })
-}
-
-function value<T>(result: Result<T, Failure>): T {
-  if (!result.ok) throw new Error(`${result.failure.reason}: ${result.failure.message}`)
-  return result.value
 }

@@ -85,7 +85,7 @@ describe('a session', () => {
 
   test('that there is too little time for is not asked for', async () => {
     const lease = world.lease()
-    expect(await issue(lease, { expiresAt: plus(world.now(), seconds(914)) })).toMatchObject({
+    expect(await issue(lease, { expiresAt: plus(world.clock.now(), seconds(914)) })).toMatchObject({
       ok: false,
       failure: { message: expect.stringContaining('less time is left') },
     })

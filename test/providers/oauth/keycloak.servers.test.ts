@@ -4,8 +4,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { OauthParams } from '../../../src/providers/oauth/params.ts'
 import { describeProvider, type ProviderWorld } from '../../contract/provider.ts'
 import { text } from '../../issuer/world.ts'
+import { value } from '../rows.ts'
 import { letsIn, type Setup, setUp } from './real.ts'
-import { makeWorld, type Task, value, type World } from './world.ts'
+import { makeWorld, type Task, type World } from './world.ts'
 
 let setup: Setup
 const worlds: World[] = []

@@ -106,7 +106,7 @@ test.each([
   [0, read],
   [1, renewal],
 ])('where note %i is not taken, %s is not asked for, and the login is given back', async (refuse, call) => {
-  world.refuse = refuse
+  world.refuses = (_, nth) => nth === refuse
   expect((await world.provider.issue(world.params, world.order(), { lease: world.lease() })).ok).toBe(false)
   expect(fake.requests.filter((request) => is(request, call))).toEqual([])
   expect([fake.tokens.size, fake.leases.size]).toEqual([0, 0])

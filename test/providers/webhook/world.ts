@@ -1,6 +1,5 @@
 // The provider `webhook` against the reference server of examples/webhook over TLS, and against a server that answers as a test wants.
 
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -12,7 +11,7 @@ import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
 import { generateKeyDocument } from '../../../src/issuer/key-document.ts'
 import { createKeyring } from '../../../src/issuer/keyring.ts'
 import { createLogins, loginIdentity } from '../../../src/issuer/logins.ts'
-import { at, type Instant, milliseconds, plus, seconds } from '../../../src/lib/instant.ts'
+import { at, type Instant, milliseconds } from '../../../src/lib/instant.ts'
 import { createHttp } from '../../../src/outbound/http.ts'
 import type { Logins } from '../../../src/ports/login.ts'
 import type { Lease, Order, Provider } from '../../../src/ports/provider.ts'
@@ -21,13 +20,12 @@ import type { ReadKey } from '../../../src/providers/webhook/proofs.ts'
 import { createWebhookProvider } from '../../../src/providers/webhook/provider.ts'
 import { createWebhookWire } from '../../../src/providers/webhook/wire.ts'
 import { entropy, identity, makeOrder } from '../../issuer/world.ts'
+import { createRows } from '../rows.ts'
 
 export const audience = 'https://keys.corp.example'
 export const now = (): Instant => at(Date.now())
 export const clock = { now, monotonic: () => milliseconds(performance.now()) }
 const names = { dns: ['localhost'], ips: [] }
-const letters = 'abcdefghijklmnopqrstuvwxyz234567'
-const random = (length: number): string => [...randomBytes(length)].map((byte) => letters[byte & 31]).join('')
 
 const authority = generateAuthority(names, now(), entropy)
 const serving = issueServing(authority, names, now(), entropy)
@@ -71,13 +69,14 @@ const noKeys: ReadKey = async (name) => ({ ok: false, failure: `Secret \`${name}
 
 /** A provider at any service, with handles of an installation of its own. */
 export function makeWorld(params: WebhookParams, signedBy: Logins, closing: () => Promise<void>, readKey: ReadKey = noKeys): World {
-  const prefix = `tb${random(10)}`
+  const rows = createRows()
+  const { prefix } = rows
   const http = createHttp()
   return {
     prefix,
     params,
-    provider: createWebhookProvider({ wire: createWebhookWire(http), logins: signedBy, readKey, clock, prefix }),
-    lease: (other) => ({ handle: `${prefix}${random(26)}`, effectBy: plus(now(), seconds(30)), ...other }),
+    provider: rows.under(createWebhookProvider({ wire: createWebhookWire(http), logins: signedBy, readKey, clock, prefix })),
+    lease: rows.lease,
     order: (other) =>
       makeOrder({
         credential: 'orders',
