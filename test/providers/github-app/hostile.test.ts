@@ -7,7 +7,8 @@ import { seconds } from '../../../src/lib/instant.ts'
 import type { GithubAppParams } from '../../../src/providers/github-app/params.ts'
 import { redact } from '../../../src/telemetry/redact.ts'
 import { text } from '../../issuer/world.ts'
-import { type Answer, endCall, type Fake, issueCall, type Json, type Request, seeCall, startFake } from './fake.ts'
+import type { Answer } from '../../support/stand-in.ts'
+import { endCall, type Fake, issueCall, type Json, type Request, seeCall, startFake } from './fake.ts'
 import { fakeParams, makeWorld, type World } from './world.ts'
 
 let fake: Fake

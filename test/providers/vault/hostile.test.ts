@@ -4,7 +4,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { plus, seconds } from '../../../src/lib/instant.ts'
 import type { VaultParams } from '../../../src/providers/vault/params.ts'
-import { type Answer, type Fake, type Json, paths, type Request, roleData, startFake } from './fake.ts'
+import type { Answer } from '../../support/stand-in.ts'
+import { type Fake, type Json, paths, type Request, roleData, startFake } from './fake.ts'
 import { fakeParams, makeWorld, now, type World } from './world.ts'
 
 let fake: Fake
