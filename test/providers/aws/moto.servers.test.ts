@@ -56,11 +56,7 @@ test('what is made while its answer is lost is waited for', async () => {
 async function contractWorld(): Promise<ProviderWorld<AwsParams>> {
   const world = motoWorld()
   return {
-    provider: world.provider,
-    params: world.params,
-    order: world.order,
-    record: () => undefined,
-    lease: world.lease,
+    ...world,
     plain: ['region'],
     accepts: async (issued) => (await moto.callerIdentity(keysOf(issued))) !== undefined,
     breakSource: (canary) => moto.spoil({ text: `<ErrorResponse><Error><Code>${canary}</Code></Error></ErrorResponse>` }),

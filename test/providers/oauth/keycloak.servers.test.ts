@@ -28,11 +28,8 @@ async function contractWorld(): Promise<ProviderWorld<OauthParams>> {
   const params = { ...setup.params }
   const world = makeReal(params)
   return {
-    provider: world.provider,
+    ...world,
     params,
-    order: world.order,
-    record: () => undefined,
-    lease: world.lease,
     accepts: async ({ fields }) => fields['token'] !== undefined && letsIn(setup.keycloak, text(fields['token'])),
     // Keycloak's own message repeats the name of a client that it does not know
     breakSource: (canary) => void Object.assign(params, { clientId: canary }),
