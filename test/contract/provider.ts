@@ -184,7 +184,7 @@ export function describeProvider<Params>(name: string, create: () => Promise<Pro
       expect(await look()).toEqual(['Unknown', 'Unknown'])
     })
 
-    test('outside, issues nothing without a row, nor twice under one, nor under another installation\u2019s handle', async () => {
+    test('outside, issues nothing without a row, nor twice under one, and neither issues nor ends under another installation\u2019s handle', async () => {
       const world = await makeWorld()
       if (world.provider.outside === undefined) return
       const { order, reservation, result } = await issued(world)
@@ -196,6 +196,8 @@ export function describeProvider<Params>(name: string, create: () => Promise<Pro
         const foreign = { lease: { effectBy: plus(order.issuedAt, seconds(30)), ...lease, handle } }
         expect([handle, (await world.provider.issue(world.params, order, foreign)).ok]).toEqual([handle, false])
         expect([handle, (await world.provider.renew(world.params, order, foreign)).ok]).toEqual([handle, false])
+        expect([handle, (await world.provider.revoke(world.params, foreign)).ok]).toEqual([handle, false])
+        expect([handle, (await world.provider.outside.clean(world.params, foreign.lease)).ok]).toEqual([handle, false])
       }
     })
 
