@@ -1,7 +1,7 @@
 // Reads one policy object's text: syntax, then the schema, then what the engine needs to know of each policy.
 // Pure but for Cedar itself. A text is either wholly usable or not at all.
 
-import type { PolicyJson, SchemaJson, StaticPolicySet } from '@cedar-policy/cedar-wasm/nodejs'
+import type { DetailedError, PolicyJson, SchemaJson, StaticPolicySet } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Reason } from '../api/reasons.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { Cedar } from './cedar.ts'
@@ -35,6 +35,12 @@ function rejection(reason: Rejection['reason'], found: readonly Problem[]): Reje
   return { reason, message: describe(problems), problems }
 }
 
+const unparsed = (text: string, errors: readonly DetailedError[]): Rejection =>
+  rejection(
+    'PolicySyntax',
+    errors.map((error) => toProblem(text, error)),
+  )
+
 const overall = (reason: Rejection['reason'], text: string): Rejection => rejection(reason, [{ line: 1, column: 1, text }])
 
 export function compile(cedar: Cedar, schema: SchemaJson<string>, text: string): Result<readonly Rule[], Rejection> {
@@ -45,13 +51,7 @@ export function compile(cedar: Cedar, schema: SchemaJson<string>, text: string):
     return fail(overall('PolicySyntax', 'a policy nests too deeply: split it, or compare with a set instead of a chain of `||`'))
   }
   const parts = cedar.policySetTextToParts(text)
-  if (parts.type === 'failure')
-    return fail(
-      rejection(
-        'PolicySyntax',
-        parts.errors.map((error) => toProblem(text, error)),
-      ),
-    )
+  if (parts.type === 'failure') return fail(unparsed(text, parts.errors))
   if (parts.policy_templates.length > 0) {
     const slot = text.search(/\?(?:principal|resource)/)
     const where = place(text, Buffer.byteLength(text.slice(0, Math.max(0, slot))))
@@ -79,13 +79,7 @@ function rules(cedar: Cedar, sorted: readonly string[]): Result<readonly Rule[],
   const names = new Set<string>()
   for (const [place, text] of asWritten(sorted).entries()) {
     const parsed = cedar.policyToJson(text)
-    if (parsed.type === 'failure')
-      return fail(
-        rejection(
-          'PolicySyntax',
-          parsed.errors.map((error) => toProblem(text, error)),
-        ),
-      )
+    if (parsed.type === 'failure') return fail(unparsed(text, parsed.errors))
     const rule = toRule(place, text, parsed.json)
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(rule.name)) {
       return fail(

@@ -82,7 +82,6 @@ describeProvider(`webhook at ${params.url}`, async () => {
       return broken === '' ? params : { ...params, url: `${params.url}/${broken}` }
     },
     order: one.order,
-    record: () => undefined,
     lease: one.lease,
     // what its keys open is not known here: the service is asked
     async accepts(issued) {

@@ -1,12 +1,13 @@
 // What every credential provider must do, whatever its source. Each provider's own test runs this suite over a world of its own.
 
-import { describe, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { reasons } from '../../src/api/reasons.ts'
 import { asUid, toTaskKey } from '../../src/core/names.ts'
 import { at, type Duration, milliseconds, plus, seconds } from '../../src/lib/instant.ts'
 import type { Result } from '../../src/lib/result.ts'
 import type { CredentialRequest, Failure, Issued, Lease, Order, Provider, Reservation, Unrevoked } from '../../src/ports/provider.ts'
+import { value } from '../providers/rows.ts'
 
 /** A provider with a source that the suite can look at and break. */
 export interface ProviderWorld<Params> {
@@ -14,8 +15,8 @@ export interface ProviderWorld<Params> {
   readonly params: Params
   /** an order that the provider takes, with scopes, and an audience if it knows any, that its params list */
   order(change?: Partial<Order>): Order
-  /** lets the operator record a reservation on its task, as happens before every issue */
-  record(order: Order, reservation: Reservation): void
+  /** lets the operator record a reservation on its task, as happens before every issue; where the provider reserves anything */
+  record?(order: Order, reservation: Reservation): void
   /** a row of the ledger with a handle that was never used; where what is issued exists outside */
   lease?(): Lease
   /** the row with what was noted in it; where a source does not call things by their handle */
@@ -26,16 +27,24 @@ export interface ProviderWorld<Params> {
   accepts(issued: Issued): Promise<boolean>
   /** lets every call to the source fail with an error whose text holds the canary */
   breakSource(canary: string): void
+  /** called after the test */
+  close?(): unknown
 }
 
 const ignored = new Set(['Allowed'])
 
-/** Runs the suite. `makeWorld` is called for each test. */
-export function describeProvider<Params>(name: string, makeWorld: () => Promise<ProviderWorld<Params>>): void {
+/** Runs the suite. @param create called for each test */
+export function describeProvider<Params>(name: string, create: () => Promise<ProviderWorld<Params>>): void {
+  const worlds: ProviderWorld<Params>[] = []
+  async function makeWorld(): Promise<ProviderWorld<Params>> {
+    const world = await create()
+    worlds.push(world)
+    return world
+  }
   /** What is recorded before an issue: the provider's part, and the ledger's. */
   function reserve(world: ProviderWorld<Params>, order?: Order): Reservation {
     const reservation = { ...value(world.provider.reserve(world.params)), ...(world.lease === undefined ? {} : { lease: world.lease() }) }
-    if (order !== undefined) world.record(order, reservation)
+    if (order !== undefined) world.record?.(order, reservation)
     return reservation
   }
   async function issued(world: ProviderWorld<Params>, change: Partial<Order> = {}) {
@@ -62,6 +71,10 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
   const bytesOf = (result: Issued) => Object.values(result.fields).map((field) => new TextDecoder().decode(field.reveal()))
 
   describe(`the provider ${name}`, () => {
+    afterEach(async () => {
+      for (const world of worlds.splice(0)) await world.close?.()
+    })
+
     test('says what it promises from its spec alone, and is ready with it', async () => {
       const { provider, params } = await makeWorld()
       const promises = provider.promises(params)
@@ -171,7 +184,7 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       expect(await look()).toEqual(['Unknown', 'Unknown'])
     })
 
-    test('outside, issues nothing without a row, nor twice under one, nor under another installation\u2019s handle', async () => {
+    test('outside, issues nothing without a row, nor twice under one, and neither issues nor ends under another installation\u2019s handle', async () => {
       const world = await makeWorld()
       if (world.provider.outside === undefined) return
       const { order, reservation, result } = await issued(world)
@@ -183,6 +196,8 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
         const foreign = { lease: { effectBy: plus(order.issuedAt, seconds(30)), ...lease, handle } }
         expect([handle, (await world.provider.issue(world.params, order, foreign)).ok]).toEqual([handle, false])
         expect([handle, (await world.provider.renew(world.params, order, foreign)).ok]).toEqual([handle, false])
+        expect([handle, (await world.provider.revoke(world.params, foreign)).ok]).toEqual([handle, false])
+        expect([handle, (await world.provider.outside.clean(world.params, foreign.lease)).ok]).toEqual([handle, false])
       }
     })
 
@@ -280,9 +295,4 @@ export function describeProvider<Params>(name: string, makeWorld: () => Promise<
       )
     })
   })
-}
-
-function value<T>(result: Result<T, Failure>): T {
-  if (!result.ok) throw new Error(`${result.failure.reason}: ${result.failure.message}`)
-  return result.value
 }

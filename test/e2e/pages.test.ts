@@ -3,15 +3,10 @@
 
 import { globSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { untilStamping } from '../cluster/shared.ts'
-import { type Cluster, startCluster } from '../cluster/start.ts'
 import { eventually } from '../support/cluster.ts'
-import { type RunningOperator, startOperator } from '../support/operator.ts'
-import { ensureHelm } from '../tools/helm/build.ts'
-import { type HookRunner, runHooks } from './chart/support.ts'
-import { blocksOf, createDocumented, type Documented } from './support/documented.ts'
+import { blocksOf, type Documented } from './support/documented.ts'
+import { createFresh, type Fresh, freshTimeout, type Pod } from './support/fresh.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 /** run word for word by the test of that name, or by people alone */
@@ -40,12 +35,8 @@ const words: Readonly<Record<string, string>> = {
   RESOURCE: 'agenttasks',
 }
 
-let cluster: Cluster
+let fresh: Fresh
 let docs: Documented
-let operator: RunningOperator | undefined
-const stopped = new AbortController()
-let playing: Promise<void> | undefined
-let hooks: HookRunner | undefined
 
 /** The commands of a page, each with its continued lines. */
 async function commandsOf(page: string): Promise<readonly string[]> {
@@ -64,37 +55,17 @@ async function follow(page: string): Promise<void> {
 }
 
 /** Does the work of the drain's pod, which no node runs. */
-async function play(): Promise<void> {
-  const pods = '/api/v1/namespaces/taskbound-system/pods'
-  while (!stopped.signal.aborted) {
-    const { body } = await docs.kube.request(
-      'GET',
-      `${pods}?fieldSelector=status.phase%3DPending&labelSelector=batch.kubernetes.io/job-name%3Dtaskbound-drain`,
-    )
-    for (const { metadata } of body.items ?? []) {
-      await docs.shell(`node src/main.ts drain --kubeconfig "$KUBECONFIG" --drain-timeout-seconds 30`)
-      await docs.kube.must('PATCH', `${pods}/${metadata.name}/status`, { status: { phase: 'Succeeded' } })
-    }
-    await sleep(200)
-  }
+async function drain({ labels }: Pod): Promise<boolean> {
+  if (labels['batch.kubernetes.io/job-name'] !== 'taskbound-drain') return false
+  await docs.shell(`node src/main.ts drain --kubeconfig "$KUBECONFIG" --drain-timeout-seconds 30`)
+  return true
 }
 
 beforeAll(async () => {
-  cluster = await startCluster()
-  const { kubeconfig, kubectl } = cluster
-  docs = await createDocumented({ tools: { helm: await ensureHelm(4, process.env) }, access: { kubeconfig, kubectl } })
-  hooks = runHooks(docs.kube)
-  // helm may have to be built first
-}, 900_000)
-
-afterAll(async () => {
-  stopped.abort()
-  await playing
-  await hooks?.stop()
-  await operator?.stop()
-  await docs?.close()
-  await cluster?.stop()
-})
+  fresh = await createFresh()
+  docs = fresh.docs
+}, freshTimeout)
+afterAll(() => fresh?.close())
 
 test('each page with commands is followed here or elsewhere', async () => {
   const pages = globSync('{*.md,docs/**/*.md,charts/**/*.md}', { cwd: root })
@@ -119,9 +90,7 @@ test('installed, looked at, upgraded, removed', async () => {
   const install = await commandsOf('docs/how-to/install.md')
   const first = install.findIndex((command) => command.startsWith('kubectl apply'))
   for (const command of install.slice(0, first)) await docs.shell(command)
-  operator = await startOperator({ kubeconfig: cluster.kubeconfig })
-  await operator.active()
-  await untilStamping(cluster, 'crds')
+  await fresh.operate()
   for (const command of install.slice(first)) await docs.shell(command)
   await eventually(async () => expect(await docs.shell('kubectl -n taskbound-quickstart get agenttasks')).toMatch(/close-books .* Active/))
 
@@ -133,7 +102,7 @@ test('installed, looked at, upgraded, removed', async () => {
   for (const command of await commandsOf('docs/operations/upgrade.md'))
     await docs.shell(`${command.replace(' values.yaml', ' -')} <<< '${values}'`)
 
-  playing = play()
+  fresh.play('taskbound-system', drain)
   await follow('docs/operations/uninstall.md')
   const left = await docs.shell('kubectl get crd,validatingadmissionpolicies,mutatingadmissionpolicies -o name')
   expect(left).not.toContain('taskbound')

@@ -91,7 +91,7 @@ describe('an access token', () => {
     const order = world.order(change)
     const reservation = world.provider.reserve(world.params)
     if (!reservation.ok) throw new Error(reservation.failure.message)
-    world.record(order, reservation.value)
+    world.record?.(order, reservation.value)
     const issued = await world.provider.issue(world.params, order, reservation.value)
     if (!issued.ok) throw new Error(issued.failure.message)
     return { claims: decodeJwt(text(issued.value.fields['token'] as never)), status: reservation.value.statusList }
@@ -133,7 +133,7 @@ describe('a replica that does not lead', () => {
     const world = await makeWorld(access)
     const reservation = world.provider.reserve(access)
     if (!reservation.ok) throw new Error('no place')
-    world.record(world.order(), reservation.value)
+    world.record?.(world.order(), reservation.value)
     world.leads = false
     expect(world.provider.reserve(access).ok).toBe(false)
     expect((await world.provider.issue(access, world.order(), reservation.value)).ok).toBe(false)

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { listening } from './listening.ts'
 
 export interface SeenSpan {
   readonly name: string
@@ -67,11 +67,9 @@ export async function startCollector(): Promise<Collector> {
     if (status === 200) texts.push(text)
     response.writeHead(status, { 'content-type': 'application/json' }).end('{}')
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
   const all = () => texts.flatMap((text) => (JSON.parse(text) as Body).resourceSpans)
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${await listening(server)}`,
     answer(next) {
       status = next
     },

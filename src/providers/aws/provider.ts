@@ -1,28 +1,16 @@
 // Sessions of a role at AWS, each for one task, by a login token of that task. Nobody can end such a session: until when it lives is noted
 // in the ledger before it is asked for, and it is waited for. What is said to STS is in wire.ts.
 
-import { isHandleOf } from '../../core/lease.ts'
 import { splitKey } from '../../core/names.ts'
 import { at, formatTime, type Instant, milliseconds, minus, parseTime, plus, seconds, toSeconds } from '../../lib/instant.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { lifeEnd } from '../../ports/lives.ts'
 import type { Logins } from '../../ports/login.ts'
-import type { Failure, Issued, Order, Provider, Reservation, Unrevoked } from '../../ports/provider.ts'
+import { createOutsideProvider, type Making, type Row } from '../../ports/outside.ts'
+import type { Failure, Issued, Order, Provider, Unrevoked } from '../../ports/provider.ts'
 import { readSession } from './answers.ts'
 import { outputs } from './outputs.ts'
-import {
-  type AwsParams,
-  arrival,
-  assumedRole,
-  endpointOf,
-  judgeParams,
-  judgeRequest,
-  maxTtl,
-  promises,
-  sessionOf,
-  shortest,
-} from './params.ts'
+import { type AwsParams, arrival, assumedRole, endpointOf, judgeParams, judgeRequest, promises, sessionOf, shortest } from './params.ts'
 import type { StsWire } from './wire.ts'
 
 export interface AwsDependencies {
@@ -39,25 +27,17 @@ const patience = 10_000
 const never = formatTime(at(0))
 
 export function createAwsProvider({ wire, clock, logins, prefix }: AwsDependencies): Provider<AwsParams> {
-  const ours = (handle: string): boolean => isHandleOf(prefix, handle)
-
-  async function make(params: AwsParams, order: Order, { lease, record }: Reservation, first: boolean): Promise<Result<Issued, Failure>> {
-    const failed = (message: string): Result<never, Failure> =>
-      fail({ reason: 'IssueFailed', message: `credential \`${order.credential}\`: ${message}` })
-    const problem = judgeParams(params) ?? judgeRequest(params, { ...order, name: order.credential, ttl: shortest })
-    if (problem !== undefined) return fail(problem)
+  async function make(params: AwsParams, order: Order, making: Making): Promise<Result<Issued, string | Failure>> {
+    const { lease, record, first, end: until } = making
     const session = sessionOf(params, order.scopes)
-    if (session === undefined) return failed('it asks for no session')
-    if (lease === undefined || record === undefined) return failed('it has no row in the ledger')
-    if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
+    if (session === undefined) return fail('it asks for no session')
     const { handle, reference } = lease
     if (first !== (reference === undefined))
-      return failed(first ? 'something was asked for under its row already' : 'nothing was asked for under its row')
+      return fail(first ? 'something was asked for under its row already' : 'nothing was asked for under its row')
     const before = readUntil(reference)
-    if (before === undefined) return failed('its row in the ledger holds a reference that cannot be read')
-    const until = lifeEnd(order, maxTtl(params))
+    if (before === undefined) return fail('its row in the ledger holds a reference that cannot be read')
     const login = await logins.task(order, params.audience, handle, tagsOf(order))
-    if (!login.ok) return failed(login.failure)
+    if (!login.ok) return login
     const noted = await record(later(before, until))
     if (!noted.ok) return noted
     const left = milliseconds(minus(until, arrival) - clock.now())
@@ -75,51 +55,38 @@ export function createAwsProvider({ wire, clock, logins, prefix }: AwsDependenci
     if (!answer.ok) {
       // else the row would be open for as long as what was refused would have lived
       if (!answer.failure.made) await record(reference ?? never)
-      return failed(answer.failure.sentence)
+      return fail(answer.failure.sentence)
     }
     const arn = `${assumedRole(params)}/${handle}`
     const keys = readSession(answer.value, { arn, handle, audience: params.audience, until, now: clock.now() })
-    if (!keys.ok) return failed(keys.failure)
+    if (!keys.ok) return keys
     return ok({ fields: outputs(params, keys.value), expiresAt: keys.value.expiresAt })
   }
 
-  async function revoke(params: AwsParams | undefined, { lease }: Reservation): Promise<Result<undefined, Unrevoked>> {
-    const unconfirmed = (message: string): Result<never, Unrevoked> => fail({ reason: 'RevocationUnconfirmed', message })
-    if (lease === undefined) return ok(undefined)
-    if (params === undefined) return unconfirmed('the settings of its provider are not known')
-    if (!ours(lease.handle)) return unconfirmed('its row in the ledger has no handle of this installation')
+  async function revoke(_params: AwsParams, { lease }: Row): Promise<Result<undefined, string | Unrevoked>> {
     // nothing was noted, so nothing was asked for, and in a row that dies nothing is noted any more
     const until = readUntil(lease.reference)
-    if (until === undefined) return unconfirmed('its row in the ledger holds a reference that cannot be read')
+    if (until === undefined) return fail('its row in the ledger holds a reference that cannot be read')
     if (until <= clock.now()) return ok(undefined)
     return fail({ reason: 'ExpiresAt', message: `AWS ends no session: it works until ${formatTime(until)} at the latest`, until })
   }
 
-  return {
+  return createOutsideProvider(prefix, {
     type: 'aws',
     promises,
+    judge: judgeParams,
+    check: judgeRequest,
     async ready(params) {
-      const problem = judgeParams(params)
-      if (problem !== undefined) return fail(problem)
       const answer = await wire.probe(params)
       return answer.ok
         ? ok(undefined)
         : fail({ reason: 'ProviderUnreachable', message: `${new URL(endpointOf(params)).host}: ${answer.failure}` })
     },
-    check: judgeRequest,
-    reserve: () => ok({}),
-    issue: (params, order, reservation) => make(params, order, reservation, true),
-    renew: (params, order, reservation) => make(params, order, reservation, false),
+    make,
     revoke,
-    outside: {
-      settling: seconds(0),
-      renewal: 'Successor',
-      // nothing is left of what is dead, and STS lists no sessions
-      clean: async (_params, { handle }) =>
-        ours(handle) ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' }),
-      list: async () => ok(undefined),
-    },
-  }
+    // STS lists no sessions
+    outside: { settling: seconds(0), renewal: 'Successor' },
+  })
 }
 
 /** On the session they are `aws:PrincipalTag/taskbound-…`, for the policies of whatever it is used at. */

@@ -1,16 +1,15 @@
 // Installation tokens of a GitHub App, for the repositories and permissions that a task asks for. Decides nothing about policy. A token can be
 // ended only by who has it, so it is kept, sealed, before it is delivered; that it is dead is believed when GitHub refuses it.
 
-import { isHandleOf } from '../../core/lease.ts'
 import { at, earliest, formatTime, milliseconds, plus, seconds } from '../../lib/instant.ts'
 import { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { lifeEnd, minTtl } from '../../ports/lives.ts'
-import type { Failure, Issued, Order, Provider, Reservation, Unrevoked } from '../../ports/provider.ts'
+import { createOutsideProvider, type Making, type Row } from '../../ports/outside.ts'
+import type { Failure, Issued, Order, Provider, Unrevoked } from '../../ports/provider.ts'
 import { expiryOf, judgeInstallation, judgeToken, slack, tokenOf } from './answers.ts'
 import { createAppLogin, type ReadKey } from './app.ts'
-import { type GithubAppParams, gitHost, handed, judgeParams, judgeRequest, life, maxTtl, originOf, promises } from './params.ts'
+import { type GithubAppParams, gitHost, handed, judgeParams, judgeRequest, life, originOf, promises } from './params.ts'
 import { type Asked, type KeptToken, type Reference, readReference, readTokens, writeReference, writeToken } from './reference.ts'
 import type { GithubWire } from './wire.ts'
 
@@ -28,28 +27,18 @@ const answering = milliseconds(patience + 2_000)
 
 export function createGithubAppProvider({ wire, clock, readKey, prefix }: GithubAppDependencies): Provider<GithubAppParams> {
   const appLogin = createAppLogin({ readKey, clock })
-  const ours = (handle: string): boolean => isHandleOf(prefix, handle)
 
-  async function make(params: GithubAppParams, order: Order, given: Reservation, first: boolean): Promise<Result<Issued, Failure>> {
-    const failed = (message: string): Result<never, Failure> =>
-      fail({ reason: 'IssueFailed', message: `credential \`${order.credential}\`: ${message}` })
-    const problem = judgeParams(params) ?? judgeRequest(params, { ...order, name: order.credential, ttl: minTtl })
-    if (problem !== undefined) return fail(problem)
-    const { lease, record, keep, kept } = given
+  async function make(params: GithubAppParams, order: Order, making: Making): Promise<Result<Issued, string | Failure>> {
+    const { record, keep, first, end: ends } = making
     const { github } = order
-    if (lease === undefined || record === undefined || keep === undefined || kept === undefined || github === undefined)
-      return failed('it has no row in the ledger')
-    if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
-    const ends = lifeEnd(order, maxTtl(params))
-    if (ends <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
-
-    const known = await knownOf(given)
-    if (!known.ok) return failed(known.failure)
+    if (keep === undefined || github === undefined) return fail('it has no row in the ledger')
+    const known = await knownOf(making)
+    if (!known.ok) return known
     const { tokens, reference } = known.value
     const none = reference.asked.length === 0 && tokens.length === 0
-    if (first !== none) return failed(first ? 'something was issued under its row already' : 'nothing was issued under its row')
+    if (first !== none) return fail(first ? 'something was issued under its row already' : 'nothing was issued under its row')
     const app = await appLogin(params)
-    if (!app.ok) return failed(app.failure)
+    if (!app.ok) return app
     const dead = await endPredecessors(params, tokens, reference.dead)
     const begun = clock.now()
     const asked = reference.asked.filter(({ until }) => until > begun)
@@ -68,10 +57,10 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
     })
     if (!answer.ok) {
       if (!answer.failure.done) await unasked()
-      return failed(answer.failure.sentence)
+      return fail(answer.failure.sentence)
     }
     const token = tokenOf(answer.value)
-    if (token === undefined) return failed('it answered without a token')
+    if (token === undefined) return fail('it answered without a token')
     const expiry = expiryOf(answer.value)
     // of what lives longer nobody knows when it may be forgotten
     const until = expiry === undefined || expiry > request.until ? undefined : request.until
@@ -79,18 +68,18 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
     const good = keeping.ok ? judgeToken(answer.value, params, github, begun) : keeping
     if (!good.ok) {
       if ((await end(params, token)) === undefined) await unasked()
-      return typeof good.failure === 'string' ? failed(good.failure) : fail(good.failure)
+      return good
     }
     const shown = new TextDecoder().decode(token.reveal())
     const fields = { token, 'git-credentials': new Material(`https://x-access-token:${encodeURIComponent(shown)}@${gitHost(params)}\n`) }
     return ok({ fields, expiresAt: earliest(ends, good.value) ?? ends })
   }
 
-  async function knownOf({ lease, kept }: Reservation): Promise<Result<{ tokens: readonly KeptToken[]; reference: Reference }, string>> {
-    const reference = readReference(lease?.reference)
+  async function knownOf({ lease, kept }: Row): Promise<Result<{ tokens: readonly KeptToken[]; reference: Reference }, string>> {
+    const reference = readReference(lease.reference)
     if (!reference.ok) return reference
     // nothing is kept before its request is noted
-    const values = lease?.reference === undefined ? undefined : await kept?.()
+    const values = lease.reference === undefined ? undefined : await kept?.()
     if (values?.ok === false) return fail(values.failure.message)
     const tokens = readTokens(values?.value ?? [])
     return tokens.ok ? ok({ tokens: tokens.value, reference: reference.value }) : tokens
@@ -120,19 +109,14 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
     return seen.failure.kind === 'dead' ? undefined : seen.failure.sentence
   }
 
-  async function revoke(params: GithubAppParams | undefined, given: Reservation): Promise<Result<undefined, Unrevoked>> {
-    const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
-    const { lease } = given
-    if (lease === undefined) return ok(undefined)
-    if (params === undefined) return unconfirmed('the settings of its provider are not known')
-    if (!ours(lease.handle)) return unconfirmed('its row in the ledger has no handle of this installation')
+  async function revoke(params: GithubAppParams, row: Row): Promise<Result<undefined, string | Unrevoked>> {
     const where = `a token at ${new URL(params.apiUrl).host}`
-    const known = await knownOf(given)
-    if (!known.ok) return unconfirmed(`${where}: ${known.failure}`)
+    const known = await knownOf(row)
+    if (!known.ok) return fail(`${where}: ${known.failure}`)
     const { tokens, reference } = known.value
     const problems = await Promise.all(tokens.map(({ ask, token }) => (reference.dead.includes(ask) ? undefined : end(params, token))))
     const problem = problems.find((sentence) => sentence !== undefined)
-    if (problem !== undefined) return unconfirmed(`${where}: ${problem}`)
+    if (problem !== undefined) return fail(`${where}: ${problem}`)
     const lost = reference.asked.filter(
       ({ ask, until }) => until > clock.now() && !reference.dead.includes(ask) && !tokens.some((token) => token.ask === ask),
     )
@@ -145,8 +129,6 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
   }
 
   async function ready(params: GithubAppParams): Promise<Result<undefined, Failure>> {
-    const problem = judgeParams(params)
-    if (problem !== undefined) return fail(problem)
     const { host } = new URL(params.apiUrl)
     const invalid = (message: string): Result<never, Failure> => fail({ reason: 'ProviderConfigInvalid', message })
     const app = await appLogin(params)
@@ -162,25 +144,20 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
     return wrong === undefined ? ok(undefined) : invalid(`${host}: ${wrong}`)
   }
 
-  return {
+  return createOutsideProvider(prefix, {
     type: 'githubApp',
     handed,
     promises,
-    ready,
+    judge: judgeParams,
     check: judgeRequest,
-    reserve: () => ok({}),
-    issue: (params, order, reservation) => make(params, order, reservation, true),
-    renew: (params, order, reservation) => make(params, order, reservation, false),
+    ready,
+    make,
     revoke,
     outside: {
       // what is sent in time is answered, or its request stands in the row until what it made has expired
       settling: seconds(30),
       renewal: 'Successor',
       keeps: { origin: originOf },
-      // nothing is left of what is dead, and nothing can be found without what is kept
-      clean: async (_params, { handle }) =>
-        ours(handle) ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' }),
-      list: async () => ok(undefined),
     },
-  }
+  })
 }

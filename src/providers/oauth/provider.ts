@@ -1,31 +1,19 @@
 // Access tokens of somebody else's authorization server: the operator is a client there, and asks for each task. A token is ended only by
 // showing it, so it is kept until it is dead; that it was revoked is believed only from introspection.
 
-import { isHandleOf } from '../../core/lease.ts'
 import { earliest, formatTime, type Instant, milliseconds, plus, seconds, wholeSecond } from '../../lib/instant.ts'
 import type { Json } from '../../lib/json.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
-import { lifeEnd } from '../../ports/lives.ts'
 import type { ClientAssertions, Logins } from '../../ports/login.ts'
-import type { Failure, Issued, Keep, Lease, Order, Provider, Reservation, Unrevoked } from '../../ports/provider.ts'
+import { createOutsideProvider, type Making, type Row } from '../../ports/outside.ts'
+import type { Failure, Issued, Keep, Lease, Order, Provider, Unrevoked } from '../../ports/provider.ts'
 import { type Asked, accessTokenType, type Grant, judgeFresh, lifeOf, readGrant, tokensOf } from './answers.ts'
 import { createOauthClient, knock, textOf } from './client.ts'
 import { createDiscovery, grantName } from './endpoints.ts'
 import { type KeptTokens, originOf, readKept, writeKept } from './kept.ts'
-import {
-  audienceOf,
-  deadAfter,
-  isChecked,
-  judgeParams,
-  judgeRequest,
-  leeway,
-  maxTtl,
-  type OauthParams,
-  promises,
-  targetOf,
-} from './params.ts'
+import { audienceOf, deadAfter, isChecked, judgeParams, judgeRequest, leeway, type OauthParams, promises, targetOf } from './params.ts'
 import { type Entry, nextNumber, readReference, writeReference } from './reference.ts'
 import type { OauthWire } from './wire.ts'
 
@@ -55,24 +43,16 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
   const { clock, logins } = deps
   const discovery = createDiscovery(deps.wire, clock)
   const client = createOauthClient({ ...deps, discovery })
-  const ours = (handle: string): boolean => isHandleOf(deps.prefix, handle)
 
-  async function make(params: OauthParams, order: Order, reservation: Reservation, first: boolean): Promise<Result<Issued, Failure>> {
-    const { lease, record, keep } = reservation
-    const failed = (message: string): Result<never, Failure> =>
-      fail({ reason: 'IssueFailed', message: `credential \`${order.credential}\`: ${message}` })
-    const problem = judgeParams(params) ?? judgeRequest(params, { ...order, name: order.credential, ttl: maxTtl(params) })
-    if (problem !== undefined) return fail(problem)
-    if (lease === undefined || record === undefined || keep === undefined) return failed('it has no row in the ledger')
-    if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
-    const end = lifeEnd(order, maxTtl(params))
-    if (end <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
+  async function make(params: OauthParams, order: Order, making: Making): Promise<Result<Issued, string | Failure>> {
+    const { lease, record, keep, first, end } = making
+    if (keep === undefined) return fail('it has no row in the ledger')
     const before = readReference(lease.reference)
-    if (!before.ok) return failed(before.failure)
+    if (!before.ok) return before
     if (first !== (before.value.length === 0))
-      return failed(first ? 'something was issued under its row already' : 'nothing was issued under its row')
+      return fail(first ? 'something was issued under its row already' : 'nothing was issued under its row')
     const alive = before.value.filter(({ until }) => until > clock.now())
-    if (alive.length >= mostEntries) return failed('too many tokens of earlier renewals have not expired yet')
+    if (alive.length >= mostEntries) return fail('too many tokens of earlier renewals have not expired yet')
 
     const number = nextNumber(before.value)
     const waits = plus(lastSent(lease), deadAfter(params))
@@ -89,14 +69,14 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     if (!answer.ok) {
       // it said no, so there is nothing; where that cannot be written down, the row waits
       if (!answer.failure.sent) await record(writeReference(alive))
-      return failed(answer.failure.sentence)
+      return fail(answer.failure.sentence)
     }
     const life = lifeOf(answer.value)
     const until = plus(clock.now(), life === undefined ? deadAfter(params) : milliseconds(life * 1000 + leeway))
     // a server that gives more than it should has given it: the row waits for that
     if (until > waits) await record(writeReference([...alive, { number, until }]))
     const taken = await take(params, keep, { number, tokens: tokensOf(answer.value), until }, answer.value, asked)
-    if (!taken.ok) return typeof taken.failure === 'string' ? failed(taken.failure) : fail(taken.failure)
+    if (!taken.ok) return taken
     const { token } = taken.value
     return ok({ fields: { token }, expiresAt: earliest(end, wholeSecond(plus(begun, seconds(taken.value.life)))) ?? end })
   }
@@ -163,13 +143,9 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     return unseen === undefined ? ok(undefined) : wait(unseen)
   }
 
-  async function revoke(params: OauthParams | undefined, { lease, kept }: Reservation): Promise<Result<undefined, Unrevoked>> {
-    const unconfirmed = (message: string): Result<never, Unrevoked> => fail({ reason: 'RevocationUnconfirmed', message })
-    if (lease === undefined) return ok(undefined)
-    if (params === undefined) return unconfirmed('the settings of its provider are not known')
-    if (!ours(lease.handle)) return unconfirmed('its row in the ledger has no handle of this installation')
+  async function revoke(params: OauthParams, { lease, kept }: Row): Promise<Result<undefined, string | Unrevoked>> {
     const entries = readReference(lease.reference)
-    if (!entries.ok) return unconfirmed(entries.failure)
+    if (!entries.ok) return entries
     // nothing was asked for, or all of it has expired
     const alive = entries.value.filter(({ until }) => until > clock.now())
     if (alive.length === 0) return ok(undefined)
@@ -179,7 +155,7 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     const ends = await Promise.all(alive.map((entry) => end(params, entry, known)))
     const where = `token \`${lease.handle}\` of ${new URL(params.issuer).host}`
     const failed = ends.find((one) => !one.ok)
-    if (failed?.ok === false) return unconfirmed(`${where}: ${failed.failure}`)
+    if (failed?.ok === false) return fail(`${where}: ${failed.failure}`)
     const waits = ends.flatMap((one) => (one.ok && one.value !== undefined ? [one.value] : [])).sort((a, b) => b.until - a.until)
     const [longest] = waits
     if (longest === undefined) return ok(undefined)
@@ -187,12 +163,12 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     return fail({ reason: 'RevocationUnconfirmed', message: `${where}: ${longest.why}`, deadIn })
   }
 
-  return {
+  return createOutsideProvider(deps.prefix, {
     type: 'oauth',
     promises,
+    judge: judgeParams,
+    check: judgeRequest,
     async ready(params) {
-      const problem = judgeParams(params)
-      if (problem !== undefined) return fail(problem)
       const { host } = new URL(params.issuer)
       const found = await discovery.find(params, true)
       if (!found.ok)
@@ -203,19 +179,12 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
       const taken = await knock(client, params, deps.entropy.uuid())
       return taken.ok ? ok(undefined) : fail({ reason: 'ProviderUnreachable', message: `${host}: ${taken.failure}` })
     },
-    check: judgeRequest,
-    reserve: () => ok({}),
-    issue: (params, order, reservation) => make(params, order, reservation, true),
-    renew: (params, order, reservation) => make(params, order, reservation, false),
+    make,
     revoke,
     outside: {
       settling,
       renewal: 'Successor',
       keeps: { origin: originOf },
-      // nothing is left of what is dead, and nothing can be found without what was kept
-      clean: async (_params, { handle }) =>
-        ours(handle) ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' }),
-      list: async () => ok(undefined),
     },
-  }
+  })
 }

@@ -1,18 +1,17 @@
 // A login role of its own for each task, at a PostgreSQL server. Decides nothing about policy; what it says to the server is in sql.ts.
 
-import { isHandleOf } from '../../core/lease.ts'
 import { type Duration, formatTime, seconds } from '../../lib/instant.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Entropy } from '../../ports/entropy.ts'
-import { lifeEnd, minTtl } from '../../ports/lives.ts'
-import type { Failure, Issued, Lease, Order, Provider, Reservation } from '../../ports/provider.ts'
+import { createOutsideProvider, type Making, type Row } from '../../ports/outside.ts'
+import type { Failure, Issued, Order, Provider } from '../../ports/provider.ts'
 import { clean, rollBackPrepared } from './clean.ts'
 import { describeFault, type GroupFault, groupFaults } from './groups.ts'
 import { createLogins, type ReadLogin } from './logins.ts'
 import { outputs } from './outputs.ts'
-import { handed, judgeParams, judgeRequest, maxTtl, type PostgresParams, primary, promises, standbys } from './params.ts'
+import { handed, judgeParams, judgeRequest, type PostgresParams, primary, promises, standbys } from './params.ts'
 import { judgeServer } from './ready.ts'
 import { scramVerifier } from './scram.ts'
 import { closeRole, createRole, cutSessions, cutSessionsAfter, listRoles, position, prolongRole, sightsOf } from './sql.ts'
@@ -84,24 +83,14 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
     return ok(version)
   }
 
-  /** A role of any other name is nobody's business here. */
-  const ours = (handle: string): boolean => isHandleOf(deps.prefix, handle)
-
   /** What is wrong with one of the groups, if anything: Ready has looked some seconds ago, and everywhere. */
   async function faultOf(place: Place, groups: readonly string[]): Promise<Result<GroupFault | undefined, WireFailure>> {
     const looked = await wire.query(place, groupFaults(groups), patience)
     return looked.ok ? ok((looked.value as unknown as readonly GroupFault[])[0]) : looked
   }
 
-  async function make(params: PostgresParams, order: Order, lease: Lease | undefined, first: boolean): Promise<Result<Issued, Failure>> {
-    const where = `credential \`${order.credential}\`: `
-    const failed = (message: string): Result<never, Failure> => fail({ reason: 'IssueFailed', message: `${where}${message}` })
-    const problem = judgeParams(params) ?? judgeRequest(params, { ...order, name: order.credential, ttl: minTtl })
-    if (problem !== undefined) return fail(problem)
-    if (lease === undefined) return failed('it has no row in the ledger')
-    if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
-    const expiresAt = lifeEnd(order, maxTtl(params))
-    if (expiresAt <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
+  async function make(params: PostgresParams, order: Order, making: Making): Promise<Result<Issued, string | Failure>> {
+    const { lease, first, end: expiresAt } = making
     const password = deps.password(lease.handle)
     const verifying = first ? scramVerifier(password, deps.entropy.bytes(16)) : Promise.resolve('')
     const times = { validUntil: formatTime(expiresAt), effectBy: new Date(lease.effectBy).toISOString() }
@@ -127,9 +116,12 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
         : prolongRole(handle, times.validUntil, times.effectBy)
       return wire.query(mine, sql, () => Math.min(patience, order.deadline - clock.monotonic()))
     })
-    if (!done.ok) return failed(done.failure.sentence)
+    if (!done.ok) return fail(done.failure.sentence)
     if (fault !== undefined)
-      return fail({ reason: 'GroupCanOutliveTask', message: `${where}${describeFault(fault, params.databases[0] ?? '')}` })
+      return fail({
+        reason: 'GroupCanOutliveTask',
+        message: `credential \`${order.credential}\`: ${describeFault(fault, params.databases[0] ?? '')}`,
+      })
     return ok({ fields: outputs(params, lease.handle, password), expiresAt })
   }
 
@@ -193,26 +185,22 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
     return undefined
   }
 
-  async function revoke(params: PostgresParams | undefined, { lease }: Reservation): Promise<Result<undefined, Failure>> {
-    const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
-    if (lease === undefined) return ok(undefined)
-    if (params === undefined) return unconfirmed('the settings of its provider are not known')
-    if (!ours(lease.handle)) return unconfirmed('its row in the ledger has no handle of this installation')
+  async function revoke(params: PostgresParams, { lease }: Row): Promise<Result<undefined, string>> {
     const closed = await close(params, lease.handle)
-    if (!closed.ok) return unconfirmed(`role \`${lease.handle}\`: ${closed.failure.sentence}`)
+    if (!closed.ok) return fail(`role \`${lease.handle}\`: ${closed.failure.sentence}`)
     const servers = [primary(params), ...standbys(params)]
     const left = await Promise.all(servers.map((server) => cut(params, lease.handle, closed.value, server)))
     const problem = left.find((text) => text !== undefined)
-    return problem === undefined ? ok(undefined) : unconfirmed(`role \`${lease.handle}\` is closed, but not all its sessions: ${problem}`)
+    return problem === undefined ? ok(undefined) : fail(`role \`${lease.handle}\` is closed, but not all its sessions: ${problem}`)
   }
 
-  return {
+  return createOutsideProvider(deps.prefix, {
     type: 'postgres',
     handed,
     promises,
+    judge: judgeParams,
+    check: judgeRequest,
     async ready(params) {
-      const problem = judgeParams(params)
-      if (problem !== undefined) return fail(problem)
       logins.forget(params)
       const login = await logins.of(params)
       if (!login.ok) return fail({ reason: 'ProviderConfigInvalid', message: login.failure })
@@ -220,20 +208,16 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
       if (judged.ok) versions.set(`${params.host}:${params.port}`, judged.value)
       return judged.ok ? ok(undefined) : judged
     },
-    check: judgeRequest,
-    reserve: () => ok({}),
-    issue: (params, order, { lease }) => make(params, order, lease, true),
-    renew: (params, order, { lease }) => make(params, order, lease, false),
+    make,
     revoke,
     outside: {
       settling,
       renewal: 'InPlace',
       async clean(params, { handle, effectBy }) {
-        if (!ours(handle)) return fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' })
         const done = await at(params, (place, modern) =>
           clean(wire, place, { handle, notBefore: new Date(effectBy).toISOString(), groups: params.groups, prefix: deps.prefix, modern }),
         )
-        return done.ok ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: `role \`${handle}\`: ${done.failure.sentence}` })
+        return done.ok ? ok(undefined) : fail(`role \`${handle}\`: ${done.failure.sentence}`)
       },
       async list(params, prefix) {
         const listed = await at(params, (place) => wire.query(place, listRoles(prefix), patience))
@@ -255,7 +239,7 @@ export function createPostgresProvider(deps: PostgresDependencies): Provider<Pos
         },
       },
     },
-  }
+  })
 }
 
 /** What the server began in time it ends in time: its statement timeout. */

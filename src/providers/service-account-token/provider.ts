@@ -7,8 +7,8 @@ import { type Duration, earliest, type Instant, milliseconds, plus, seconds, toS
 import { fail, ok, type Result } from '../../lib/result.ts'
 import type { Anchor, AnchoredTokens } from '../../ports/anchored.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { lifeEnd } from '../../ports/lives.ts'
-import type { Failure, Issued, Lease, Order, Provider, Reservation, Sight, Unrevoked } from '../../ports/provider.ts'
+import { createOutsideProvider, type Making, type Row } from '../../ports/outside.ts'
+import type { Failure, Issued, Lease, Order, Provider, Sight, Unrevoked } from '../../ports/provider.ts'
 import { judgeToken } from './claims.ts'
 import {
   apiServerAudience,
@@ -17,7 +17,6 @@ import {
   judgePlace,
   judgeRequest,
   leastLife,
-  maxTtl,
   promises,
   remembered,
   type ServiceAccountTokenParams,
@@ -44,39 +43,27 @@ interface Ending {
 
 export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDependencies): Provider<ServiceAccountTokenParams> {
   const { tokens, clock, namespace: own } = deps
-  const ours = (handle: string): boolean => isHandleOf(deps.prefix, handle)
   const endings = new Map<string, Ending>()
   /** found out by a token, where the API server had not said */
   const admitted = new Set<string>()
 
-  async function make(
-    params: ServiceAccountTokenParams,
-    order: Order,
-    { lease, record }: Reservation,
-    first: boolean,
-  ): Promise<Result<Issued, Failure>> {
-    const failed = (message: string): Result<never, Failure> =>
-      fail({ reason: 'IssueFailed', message: `credential \`${order.credential}\`: ${message}` })
-    const problem = judgeParams(params) ?? judgeRequest(params, { ...order, name: order.credential, ttl: leastLife })
-    if (problem !== undefined) return fail(problem)
-    if (lease === undefined || record === undefined) return failed('it has no row in the ledger')
-    if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
-    if (lifeEnd(order, maxTtl(params)) <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
+  async function make(params: ServiceAccountTokenParams, order: Order, making: Making): Promise<Result<Issued, string | Failure>> {
+    const { lease, record, first } = making
     const { namespace, name: task } = splitKey(order.task)
     const misplaced = judgePlace(namespace, order.serviceAccount, own)
-    if (misplaced !== undefined) return failed(misplaced)
+    if (misplaced !== undefined) return fail(misplaced)
     if (first !== (lease.reference === undefined))
-      return failed(first ? 'something was issued under its row already' : 'nothing was issued under its row')
+      return fail(first ? 'something was issued under its row already' : 'nothing was issued under its row')
 
     const anchor = first
       ? await within(order, (limit) =>
           tokens.anchor({ namespace, name: anchorName(lease.handle) }, { task, taskUid: order.taskUid, attempt: order.attempt }, limit),
         )
       : readReference(lease.handle, lease.reference ?? '')
-    if (!anchor.ok) return failed(anchor.failure)
+    if (!anchor.ok) return anchor
     // no token is asked for until the row says by what it is ended; a row that is to die takes no such note
     const noted = first ? await record(writeReference(anchor.value)) : ok(undefined)
-    const made = noted.ok ? await request(params, order, anchor.value) : noted
+    const made = noted.ok ? await request(params, order, anchor.value, making.end) : noted
     if (made.ok) return made
     // repeated by whoever works off the row, where it is not heard; a renewal that failed leaves what it should follow as it is
     if (first) {
@@ -85,7 +72,7 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
       if (removed.ok && removed.value === 'gone')
         remember(lease.handle, { state: 'gone', since: milliseconds(clock.monotonic() - remembered) })
     }
-    return typeof made.failure === 'string' ? failed(made.failure) : fail(made.failure)
+    return made
   }
 
   /** A call that is not sent after the order's deadline. */
@@ -94,10 +81,9 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     return left > 0 ? call(milliseconds(Math.min(patience, left))) : fail('its time was over before the API server was asked')
   }
 
-  async function request(params: ServiceAccountTokenParams, order: Order, anchor: Anchor): Promise<Result<Issued, string>> {
+  async function request(params: ServiceAccountTokenParams, order: Order, anchor: Anchor, end: Instant): Promise<Result<Issued, string>> {
     const audience = order.audience ?? ''
     const begun = clock.now()
-    const end = lifeEnd(order, maxTtl(params))
     const life = seconds(toSeconds(milliseconds(Math.max(leastLife, end - begun))))
     const asked = { anchor, serviceAccount: order.serviceAccount, audience, life }
     const token = await within(order, (limit) => tokens.token(asked, limit))
@@ -116,23 +102,18 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     return ok({ fields: { token: token.value }, expiresAt: wholeSecond(earliest(end, plus(begun, lives.value)) ?? end) })
   }
 
-  async function revoke(params: ServiceAccountTokenParams | undefined, { lease }: Reservation): Promise<Result<undefined, Unrevoked>> {
-    if (lease === undefined) return ok(undefined)
+  async function revoke(_params: ServiceAccountTokenParams, { lease }: Row): Promise<Result<undefined, string | Unrevoked>> {
     const { handle, reference, namespace } = lease
-    const unconfirmed = (message: string, until?: Instant): Result<never, Unrevoked> =>
-      fail({ reason: 'RevocationUnconfirmed', message, ...(until === undefined ? {} : { until }) })
-    if (params === undefined) return unconfirmed('the settings of its provider are not known')
-    if (!ours(handle)) return unconfirmed('its row in the ledger has no handle of this installation')
     if (reference === undefined) {
       // nothing was noted, so no token was asked for: what may be there is an empty Secret, which `clean` looks for again
       if (namespace !== undefined) await tokens.remove({ namespace, name: anchorName(handle) }, patience)
       return ok(undefined)
     }
     const anchor = readReference(handle, reference)
-    if (!anchor.ok) return unconfirmed(anchor.failure)
+    if (!anchor.ok) return anchor
     const where = `anchor \`${anchor.value.namespace}/${anchor.value.name}\``
     const removed = endings.get(handle)?.state === 'gone' ? ok('gone' as const) : await tokens.remove(anchor.value, patience)
-    if (!removed.ok) return unconfirmed(`${where}: ${removed.failure}`)
+    if (!removed.ok) return fail(`${where}: ${removed.failure}`)
     const { since } = seen(handle, removed.value)
     // gone after it was held: whichever is earlier
     const left = since + (removed.value === 'gone' ? remembered : heldFor) - clock.monotonic()
@@ -141,7 +122,7 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
       removed.value === 'gone'
         ? 'is deleted; the API server may remember its token for ten seconds more'
         : 'is deleted and held by somebody\u2019s finalizer; its token is refused at the latest 70 seconds after'
-    return unconfirmed(`${where} ${what}`, plus(clock.now(), milliseconds(left)))
+    return fail({ reason: 'RevocationUnconfirmed', message: `${where} ${what}`, until: plus(clock.now(), milliseconds(left)) })
   }
 
   /** How an ending goes on. What is dead after it was held that long stays dead when it goes. */
@@ -165,14 +146,12 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
   }
 
   async function sightOf({ handle, reference }: Lease): Promise<Sight> {
-    const anchor = ours(handle) && reference !== undefined ? readReference(handle, reference) : undefined
+    const anchor = isHandleOf(deps.prefix, handle) && reference !== undefined ? readReference(handle, reference) : undefined
     const stands = anchor?.ok === true ? await tokens.stands(anchor.value, patience) : undefined
     return stands?.ok === true ? (stands.value ? 'Alive' : 'Dead') : 'Unknown'
   }
 
   async function ready(params: ServiceAccountTokenParams): Promise<Result<undefined, Failure>> {
-    const problem = judgeParams(params)
-    if (problem !== undefined) return fail(problem)
     const standing = await tokens.standing(patience)
     if (!standing.ok) return fail({ reason: 'ProviderUnreachable', message: standing.failure })
     const invalid = (message: string): Result<never, Failure> => fail({ reason: 'ProviderConfigInvalid', message })
@@ -182,28 +161,24 @@ export function createServiceAccountTokenProvider(deps: ServiceAccountTokenDepen
     return open === undefined ? ok(undefined) : invalid(apiServerAudience(open))
   }
 
-  return {
+  return createOutsideProvider(deps.prefix, {
     type: 'serviceAccountToken',
     promises,
-    ready,
+    judge: judgeParams,
     check: judgeRequest,
-    reserve: () => ok({}),
-    issue: (params, order, reservation) => make(params, order, reservation, true),
-    renew: (params, order, reservation) => make(params, order, reservation, false),
+    ready,
+    make,
     revoke,
     outside: {
       // a late token is bound to an anchor that is gone
       settling: seconds(0),
       renewal: 'Successor',
       async clean(_params, { handle, namespace }) {
-        const no = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
-        if (!ours(handle)) return no('it is no handle of this installation')
         if (namespace === undefined) return ok(undefined)
         const removed = await tokens.remove({ namespace, name: anchorName(handle) }, patience)
-        return removed.ok ? ok(undefined) : no(removed.failure)
+        return removed.ok ? ok(undefined) : removed
       },
-      list: async () => ok(undefined),
       inspection: { batch: 25, look: (_params, leases) => Promise.all(leases.map(sightOf)) },
     },
-  }
+  })
 }

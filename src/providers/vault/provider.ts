@@ -1,19 +1,19 @@
 // What a Vault or an OpenBao gives a task that logs in there. Decides nothing about policy: the role's `bound_claims` there do, and the
 // operator's own login can read nothing of it. What is said to the server is in wire.ts.
 
-import { isHandleOf } from '../../core/lease.ts'
 import { type Instant, plus, seconds, toSeconds, wholeSecond } from '../../lib/instant.ts'
 import type { Json } from '../../lib/json.ts'
 import type { Material } from '../../lib/material.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import { inTurn } from '../../lib/turns.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { lifeEnd, minTtl } from '../../ports/lives.ts'
+import { minTtl } from '../../ports/lives.ts'
 import type { Logins } from '../../ports/login.ts'
-import type { Failure, Issued, Lease, Order, Provider, Reservation, Sight } from '../../ports/provider.ts'
+import { createOutsideProvider, type Making, type Row, unconfirmed } from '../../ports/outside.ts'
+import type { Failure, Issued, Lease, Order, Provider, Sight } from '../../ports/provider.ts'
 import { firstLife, type Login, readLease, readLife, readLogin, readValue, tokenOf } from './answers.ts'
 import { createOwnLogin } from './operator.ts'
-import { isStatic, judgeParams, judgeRequest, maxTtl, promises, type VaultParams } from './params.ts'
+import { isStatic, judgeParams, judgeRequest, promises, type VaultParams } from './params.ts'
 import { judgeServer } from './ready.ts'
 import { type Entry, readReference, unused, writeReference } from './reference.ts'
 import type { VaultFailure, Wire } from './wire.ts'
@@ -33,7 +33,7 @@ const grace = seconds(120)
 const mostEntries = 16
 
 /** One login on behalf of a task, while something is being made by it. */
-interface Making {
+interface Use {
   readonly params: VaultParams
   readonly order: Order
   readonly path: string
@@ -49,38 +49,30 @@ type Made = Result<Issued, string | Failure | { readonly underWay: string }>
 export function createVaultProvider(deps: VaultDependencies): Provider<VaultParams> {
   const { wire, clock, logins } = deps
   const own = createOwnLogin(deps)
-  const ours = (handle: string): boolean => isHandleOf(deps.prefix, handle)
 
-  async function make(params: VaultParams, order: Order, { lease, record }: Reservation, first: boolean): Promise<Result<Issued, Failure>> {
-    const failed = (message: string): Result<never, Failure> =>
-      fail({ reason: 'IssueFailed', message: `credential \`${order.credential}\`: ${message}` })
-    const problem = judgeParams(params) ?? judgeRequest(params, { ...order, name: order.credential, ttl: minTtl })
-    if (problem !== undefined) return fail(problem)
-    if (lease === undefined || record === undefined) return failed('it has no row in the ledger')
-    if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
-    const expiresAt = lifeEnd(order, maxTtl(params))
-    if (expiresAt <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
+  async function make(params: VaultParams, order: Order, making: Making): Promise<Result<Issued, string | Failure>> {
+    const { lease, record, first, end: expiresAt } = making
     const before = readReference(lease.reference)
-    if (!before.ok) return failed(before.failure)
+    if (!before.ok) return before
     if (first !== (before.value.length === 0))
-      return failed(first ? 'something was issued under its row already' : 'nothing was issued under its row')
+      return fail(first ? 'something was issued under its row already' : 'nothing was issued under its row')
     const alive = await withoutDead(params, lease.handle, before.value)
-    if (alive.length >= mostEntries) return failed('too many logins of earlier renewals are not known to be dead')
+    if (alive.length >= mostEntries) return fail('too many logins of earlier renewals are not known to be dead')
     const begun = clock.now()
     const login = await logIn(params, order, lease.handle)
-    if (!login.ok) return failed(login.failure)
+    if (!login.ok) return login
     const note = (made?: string): Promise<Result<undefined, Failure>> => {
       const until = made === undefined ? plus(begun, unused) : plus(expiresAt, seconds(1))
       const entry: Entry = { accessor: login.value.accessor, attempt: order.attempt, until, ...(made === undefined ? {} : { lease: made }) }
       return record(writeReference([...alive, entry]))
     }
-    const making: Making = { params, order, path: order.scopes[0] ?? '', login: login.value, expiresAt, note }
+    const use: Use = { params, order, path: order.scopes[0] ?? '', login: login.value, expiresAt, note }
     const noted = await note()
-    const made: Made = noted.ok ? await read(making) : noted
+    const made: Made = noted.ok ? await read(use) : noted
     if (made.ok) return made
-    if (typeof made.failure !== 'string' && 'underWay' in made.failure) return failed(made.failure.underWay)
+    if (typeof made.failure !== 'string' && 'underWay' in made.failure) return fail(made.failure.underWay)
     await giveBack(params, login.value.token)
-    return typeof made.failure === 'string' ? failed(made.failure) : fail(made.failure)
+    return fail(made.failure)
   }
 
   const limitOf = (order: Order) => (): number => Math.min(patience, order.deadline - clock.monotonic())
@@ -101,14 +93,14 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
     if (token !== undefined) await wire.call(params, { method: 'POST', path: 'auth/token/revoke-self', token, body: {}, limit: patience })
   }
 
-  async function read(making: Making): Promise<Made> {
-    const { params, order, path, login, expiresAt } = making
+  async function read(use: Use): Promise<Made> {
+    const { params, order, path, login, expiresAt } = use
     const answer = await wire.call(params, { method: 'GET', path, token: login.token, limit: limitOf(order) })
     if (!answer.ok) {
       const sentence = `\`${path}\`: ${answer.failure.sentence}`
       return fail(answer.failure.kind === 'silent' && answer.failure.sent ? { underWay: sentence } : sentence)
     }
-    if (params.paths.find((entry) => entry.path === path)?.kind !== 'Static') return prolong(making, answer.value)
+    if (params.paths.find((entry) => entry.path === path)?.kind !== 'Static') return prolong(use, answer.value)
     const value = readValue(answer.value)
     if (!value.ok) return fail(`\`${path}\`: ${value.failure}`)
     await giveBack(params, login.token)
@@ -119,7 +111,7 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
    * Until here everything dies within a minute by itself. The lease, and last of all the token that it hangs on, are asked to live as long
    * as was ordered, once the row knows both.
    */
-  async function prolong({ params, order, path, login, expiresAt, note }: Making, answer: Json): Promise<Made> {
+  async function prolong({ params, order, path, login, expiresAt, note }: Use, answer: Json): Promise<Made> {
     const leased = readLease(answer, path)
     if (!leased.ok) return fail(`\`${path}\`: ${leased.failure}`)
     const { id, fields, renewable } = leased.value
@@ -171,7 +163,6 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
 
   /** A renewal that came to nothing may have had the number of the one that was delivered: the last of them is the one that pods hold. */
   async function retire(params: VaultParams, { handle, reference }: Lease, attempt: number): Promise<Result<string | undefined, Failure>> {
-    const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
     const entries = readReference(reference)
     if (!entries.ok) return unconfirmed(entries.failure)
     const held = entries.value.findLastIndex((entry) => entry.attempt === attempt)
@@ -181,43 +172,31 @@ export function createVaultProvider(deps: VaultDependencies): Provider<VaultPara
     return problem === undefined ? ok(writeReference(entries.value.slice(held))) : unconfirmed(`\`${handle}\`: ${problem}`)
   }
 
-  async function revoke(params: VaultParams | undefined, { lease }: Reservation): Promise<Result<undefined, Failure>> {
-    const unconfirmed = (message: string): Result<never, Failure> => fail({ reason: 'RevocationUnconfirmed', message })
-    if (lease === undefined) return ok(undefined)
-    if (params === undefined) return unconfirmed('the settings of its provider are not known')
-    if (!ours(lease.handle)) return unconfirmed('its row in the ledger has no handle of this installation')
+  async function revoke(params: VaultParams, { lease }: Row): Promise<Result<undefined, string>> {
     const entries = readReference(lease.reference)
-    if (!entries.ok) return unconfirmed(entries.failure)
+    if (!entries.ok) return entries
     // nothing was noted, so nothing was asked for: a login that nobody knows of dies unused, within a minute
     const problems = await Promise.all(entries.value.map((entry) => own.end(params, lease.handle, entry)))
     const problem = problems.find((text) => text !== undefined)
-    return problem === undefined ? ok(undefined) : unconfirmed(`login \`${lease.handle}\` at ${new URL(params.address).host}: ${problem}`)
+    return problem === undefined ? ok(undefined) : fail(`login \`${lease.handle}\` at ${new URL(params.address).host}: ${problem}`)
   }
 
-  return {
+  return createOutsideProvider(deps.prefix, {
     type: 'vault',
     promises,
-    async ready(params) {
-      const problem = judgeParams(params)
-      return problem === undefined ? judgeServer(own, params) : fail(problem)
-    },
+    judge: judgeParams,
     check: judgeRequest,
-    reserve: () => ok({}),
-    issue: (params, order, reservation) => make(params, order, reservation, true),
-    renew: (params, order, reservation) => make(params, order, reservation, false),
+    ready: (params) => judgeServer(own, params),
+    make,
     revoke,
     outside: {
       settling: seconds(firstLife),
       renewal: 'Successor',
-      // nothing is left of what is dead, and nothing can be found without what its row notes
-      clean: async (_params, { handle }) =>
-        ours(handle) ? ok(undefined) : fail({ reason: 'RevocationUnconfirmed', message: 'it is no handle of this installation' }),
-      list: async () => ok(undefined),
       retirement: { grace, retire },
       inspection: {
         batch: 25,
         look: (params, leases) => inTurn(leases, (lease) => (isStatic(params) ? Promise.resolve('Unknown') : sightOf(params, lease))),
       },
     },
-  }
+  })
 }

@@ -7,10 +7,10 @@ import { formatTime, seconds } from '../../lib/instant.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import { inTurn } from '../../lib/turns.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { lifeEnd, minTtl } from '../../ports/lives.ts'
 import type { Logins } from '../../ports/login.ts'
-import type { Failure, Issued, Lease, Order, Provider, Reservation, Sight } from '../../ports/provider.ts'
-import { judgeParams, judgeRequest, maxTtl, promises, type WebhookParams } from './params.ts'
+import { createOutsideProvider, type Making, type Row } from '../../ports/outside.ts'
+import type { Issued, Lease, Order, Provider, Sight } from '../../ports/provider.ts'
+import { judgeParams, judgeRequest, promises, type WebhookParams } from './params.ts'
 import { createProofs, type Proof, type ReadKey } from './proofs.ts'
 import type { State, WebhookWire } from './wire.ts'
 
@@ -31,77 +31,59 @@ export function createWebhookProvider({ wire, logins, readKey, clock, prefix }: 
   const proofs = createProofs(logins, readKey, clock)
   const ours = (handle: string): boolean => isHandleOf(prefix, handle)
 
-  async function make(
-    params: WebhookParams,
-    order: Order,
-    lease: Lease | undefined,
-    call: 'issue' | 'renew',
-  ): Promise<Result<Issued, Failure>> {
-    const failed = (message: string): Result<never, Failure> =>
-      fail({ reason: 'IssueFailed', message: `credential \`${order.credential}\`: ${message}` })
-    const problem = judgeParams(params) ?? judgeRequest(params, { ...order, name: order.credential, ttl: minTtl })
-    if (problem !== undefined) return fail(problem)
-    if (lease === undefined) return failed('it has no row in the ledger')
-    if (!ours(lease.handle)) return failed('its row in the ledger has no handle of this installation')
-    const expiresAt = lifeEnd(order, maxTtl(params))
-    if (expiresAt <= order.issuedAt) return failed('it would be dead on arrival: its expiry is not after its issue')
+  async function make(params: WebhookParams, order: Order, { lease, first, end }: Making): Promise<Result<Issued, string>> {
     const proof = await proofs.task(params, order)
-    if (!proof.ok) return failed(proof.failure)
+    if (!proof.ok) return proof
     const left = (): number => Math.min(patience, order.deadline - clock.monotonic())
-    const made = await wire.make(params, proof.value, call, { ...asked(order, lease), expiresAt: formatTime(expiresAt) }, left)
-    if (!made.ok) return failed(made.failure)
+    const body = { ...asked(order, lease), expiresAt: formatTime(end) }
+    const made = await wire.make(params, proof.value, first ? 'issue' : 'renew', body, left)
+    if (!made.ok) return made
     // what lives longer than was asked for is not delivered; its handle is killed as that of any attempt that failed
-    if (made.value.expiresAt > expiresAt) return failed('what it gave lives longer than was asked for')
-    if (made.value.expiresAt <= order.issuedAt) return failed('what it gave is dead on arrival')
-    return ok(made.value)
+    if (made.value.expiresAt > end) return fail('what it gave lives longer than was asked for')
+    if (made.value.expiresAt <= order.issuedAt) return fail('what it gave is dead on arrival')
+    return made
   }
 
   /** One call of the operator's own about a handle, with a login for it: a service may refuse to see one twice. */
   async function own<T>(
-    params: WebhookParams | undefined,
+    params: WebhookParams,
     handle: string,
-    call: (params: WebhookParams, proof: Proof) => Promise<Result<T, string>>,
-  ): Promise<Result<T, Failure>> {
-    const unconfirmed = (message: string): Result<never, Failure> =>
-      fail({ reason: 'RevocationUnconfirmed', message: `\`${handle}\`: ${message}` })
-    if (params === undefined) return unconfirmed('the settings of its provider are not known')
-    if (!ours(handle)) return unconfirmed('it is no handle of this installation')
+    call: (proof: Proof) => Promise<Result<T, string>>,
+  ): Promise<Result<T, string>> {
+    if (!ours(handle)) return fail(`\`${handle}\`: it is no handle of this installation`)
     const proof = await proofs.operator(params)
-    if (!proof.ok) return unconfirmed(proof.failure)
-    const done = await call(params, proof.value)
-    return done.ok ? done : unconfirmed(done.failure)
+    const done = proof.ok ? await call(proof.value) : proof
+    return done.ok ? done : fail(`\`${handle}\`: ${done.failure}`)
   }
 
-  return {
+  async function revoke(params: WebhookParams, { lease: { handle } }: Row): Promise<Result<undefined, string>> {
+    const revoked = await own(params, handle, (proof) => wire.revoke(params, proof, handle))
+    if (!revoked.ok) return revoked
+    // that the call succeeded says nothing
+    return own(params, handle, async (proof) => {
+      const state = await wire.inspect(params, proof, handle)
+      if (!state.ok) return state
+      return state.value === 'Revoked' ? ok(undefined) : fail(`it says that it revoked it, and then that it is ${state.value}`)
+    })
+  }
+
+  return createOutsideProvider(prefix, {
     type: 'webhook',
     promises,
+    judge: judgeParams,
+    check: judgeRequest,
     async ready(params) {
-      const problem = judgeParams(params)
-      if (problem !== undefined) return fail(problem)
       proofs.forget(params)
       const proof = await proofs.operator(params)
       const answer = proof.ok ? await wire.ready(params, proof.value) : proof
       return answer.ok ? ok(undefined) : fail({ reason: 'ProviderUnreachable', message: `${new URL(params.url).host}: ${answer.failure}` })
     },
-    check: judgeRequest,
-    reserve: () => ok({}),
-    issue: (params, order, { lease }) => make(params, order, lease, 'issue'),
-    renew: (params, order, { lease }) => make(params, order, lease, 'renew'),
-    async revoke(params, { lease }: Reservation) {
-      if (lease === undefined) return ok(undefined)
-      const revoked = await own(params, lease.handle, (known, proof) => wire.revoke(known, proof, lease.handle))
-      if (!revoked.ok) return revoked
-      // that the call succeeded says nothing
-      return own(params, lease.handle, async (known, proof) => {
-        const state = await wire.inspect(known, proof, lease.handle)
-        if (!state.ok) return state
-        return state.value === 'Revoked' ? ok(undefined) : fail(`it says that it revoked it, and then that it is ${state.value}`)
-      })
-    },
+    make,
+    revoke,
     outside: {
       settling: seconds(30),
       renewal: 'InPlace',
-      clean: (params, { handle, effectBy }) => own(params, handle, (known, proof) => wire.forget(known, proof, handle, effectBy)),
+      clean: (params, { handle, effectBy }) => own(params, handle, (proof) => wire.forget(params, proof, handle, effectBy)),
       async list(params, wanted) {
         const proof = await proofs.operator(params)
         const listed = proof.ok ? await wire.list(params, proof.value, wanted) : proof
@@ -112,12 +94,12 @@ export function createWebhookProvider({ wire, logins, readKey, clock, prefix }: 
         batch: 40,
         look: (params, leases) =>
           inTurn(leases, async ({ handle }) => {
-            const state = await own(params, handle, (known, proof) => wire.inspect(known, proof, handle))
+            const state = await own(params, handle, (proof) => wire.inspect(params, proof, handle))
             return state.ok ? sights[state.value] : 'Unknown'
           }),
       },
     },
-  }
+  })
 }
 
 /** What a call says of the task: the login token says the same, signed. */

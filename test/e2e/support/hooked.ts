@@ -3,15 +3,12 @@
 
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:https'
-import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
-import { at } from '../../../src/lib/instant.ts'
-import { entropy } from '../../issuer/world.ts'
+import { ownCertificate } from '../../support/certificate.ts'
 import { listening } from '../../support/listening.ts'
 import { removeRows } from './rows.ts'
 import type { Scenario } from './scenario.ts'
 
 const api = '/apis/taskbound.dev/v1alpha1'
-const names = { dns: ['localhost'], ips: ['127.0.0.1'] }
 
 export interface HookAsked {
   readonly call: string
@@ -66,10 +63,8 @@ export async function createHooked(scenario: Scenario, options: HookedOptions = 
     return call === 'ready' ? { contract: 'v1' } : call === 'list' ? { handles: [...keys.keys()] } : {}
   }
 
-  const authority = generateAuthority(names, at(Date.now()), entropy)
-  const serving = issueServing(authority, names, at(Date.now()), entropy)
-  const tls = { cert: serving.certificate, key: new TextDecoder().decode(serving.key.reveal()) }
-  const server = createServer(tls, (request, response) => {
+  const { cert, key, ca } = ownCertificate()
+  const server = createServer({ cert, key }, (request, response) => {
     let text = ''
     request.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk
@@ -91,7 +86,7 @@ export async function createHooked(scenario: Scenario, options: HookedOptions = 
       type: 'webhook',
       namespaces: { matchLabels: { 'test.taskbound.dev/scenario': scenario.name } },
       allowedAddresses: ['127.0.0.0/8', '::1'],
-      webhook: { url: `https://localhost:${port}`, audience, scopes: ['orders:read'], caBundle: authority.certificate },
+      webhook: { url: `https://localhost:${port}`, audience, scopes: ['orders:read'], caBundle: ca },
     },
   })
   await kube.must('POST', `${api}/clusteragentpolicies`, {

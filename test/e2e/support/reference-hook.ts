@@ -5,7 +5,7 @@ import { Agent, get } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import { createWebhookServer, type WebhookServer } from '../../../examples/webhook/webhook-server.ts'
-import { ownCertificate } from '../../support/faults/certificate.ts'
+import { ownCertificate } from '../../support/certificate.ts'
 import type { Scenario } from './scenario.ts'
 
 const api = '/apis/taskbound.dev/v1alpha1'

@@ -1,15 +1,16 @@
 // A strict stand-in for AWS STS over HTTPS: it takes a call of the Query API only as STS does, answers in its XML, and can lie, break, or act
 // and not answer.
 
-import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
-import { at } from '../../../src/lib/instant.ts'
+import type { IncomingMessage } from 'node:http'
 import { entropy } from '../../issuer/world.ts'
+import { type Answer, startStandIn } from '../../support/stand-in.ts'
 
-export type Form = Readonly<Record<string, string>>
+type Form = Readonly<Record<string, string>>
+interface Request {
+  readonly call: string
+  readonly headers: IncomingMessage['headers']
+  readonly form: Form
+}
 export interface Made {
   readonly handle: string
   readonly token: string
@@ -17,7 +18,6 @@ export interface Made {
   /** epoch milliseconds */
   readonly expires: number
 }
-export type Answer = { readonly status: number; readonly body: string; readonly headers?: Record<string, string> }
 
 const namespace = 'https://sts.amazonaws.com/doc/2011-06-15/'
 export const refusal = (status: number, code: string, message = 'canary-71', type = 'Sender'): Answer => ({
@@ -26,32 +26,19 @@ export const refusal = (status: number, code: string, message = 'canary-71', typ
 })
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 
+const read = (incoming: IncomingMessage, text: string): Request => ({
+  call: `${incoming.method} ${incoming.url}`,
+  headers: incoming.headers,
+  form: Object.fromEntries(new URLSearchParams(text)),
+})
+
 export async function startFake() {
-  const now = at(Date.now())
-  const names = { dns: ['localhost'], ips: [] }
-  const authority = generateAuthority(names, now, entropy)
-  const served = issueServing(authority, names, now, entropy)
   const made: Made[] = []
-  const requests: Form[] = []
-  const headers: IncomingMessage['headers'][] = []
-  const fake = {
+  const fake = Object.assign(await startStandIn(read, act, 'text/xml'), {
     made,
-    requests,
-    headers,
     trusted: { audience: 'sts.amazonaws.com', role: 'arn:aws:iam::123456789012:role/agents/payroll' },
-    /** answers in the place of the server, before it has done anything */
-    before: undefined as ((form: Form) => Answer | 'cut' | undefined) | undefined,
-    /** changes what was done into another answer, or cuts it */
-    after: undefined as ((answer: Answer) => Answer | 'cut') | undefined,
-    port: 0,
-    caBundle: authority.certificate,
     accepts: (token: string): boolean => made.some((one) => one.token === token && one.expires > Date.now()),
-    async close() {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
-  }
+  })
 
   function assume(form: Form): Answer {
     const { RoleArn = '', RoleSessionName = '', WebIdentityToken = '', DurationSeconds = '', Policy } = form
@@ -94,30 +81,14 @@ export async function startFake() {
     }
   }
 
-  function act(incoming: IncomingMessage, form: Form): Answer {
-    if (incoming.method !== 'POST' || incoming.url !== '/' || form['Version'] !== '2011-06-15') return { status: 302, body: '' }
-    if (incoming.headers.authorization !== undefined) return refusal(403, 'InvalidClientTokenId')
-    if (incoming.headers.accept !== 'text/xml') return { status: 200, body: '{}' }
+  function act({ call, headers, form }: Request): Answer {
+    if (call !== 'POST /' || form['Version'] !== '2011-06-15') return { status: 302, body: '' }
+    if (headers.authorization !== undefined) return refusal(403, 'InvalidClientTokenId')
+    if (headers.accept !== 'text/xml') return { status: 200, body: '{}' }
     if (form['Action'] === 'GetCallerIdentity') return refusal(403, 'MissingAuthenticationToken')
     return form['Action'] === 'AssumeRoleWithWebIdentity' ? assume(form) : refusal(400, 'InvalidAction')
   }
 
-  async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const form = Object.fromEntries(new URLSearchParams((await incoming.toArray()).join('')))
-    requests.push(form)
-    headers.push(incoming.headers)
-    const done = fake.before?.(form) ?? act(incoming, form)
-    const answer = done === 'cut' ? 'cut' : (fake.after?.(done) ?? done)
-    if (answer === 'cut') return void response.destroy()
-    response.writeHead(answer.status, { 'content-type': 'text/xml', ...answer.headers })
-    response.end(answer.body)
-  }
-  const server = createServer(
-    { cert: served.certificate, key: new TextDecoder().decode(served.key.reveal()) },
-    (incoming, response) => void serve(incoming, response),
-  ).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  fake.port = (server.address() as AddressInfo).port
   return fake
 }
 

@@ -39,7 +39,7 @@ test('the keys are those of a session that is called by its handle; with another
   expect(await moto.callerIdentity(keys)).toBe(`arn:aws:sts::123456789012:assumed-role/payroll/${lease.handle}`)
   expect(await moto.callerIdentity({ ...keys, secretAccessKey: `${keys.secretAccessKey}x` })).toBeUndefined()
   expect(await moto.callerIdentity({ ...keys, sessionToken: 'x' })).toBeUndefined()
-  expect(issued.value.expiresAt).toBeGreaterThan(plus(world.now(), seconds(1100)))
+  expect(issued.value.expiresAt).toBeGreaterThan(plus(world.clock.now(), seconds(1100)))
 })
 
 test('what is made while its answer is lost is waited for', async () => {
@@ -56,11 +56,7 @@ test('what is made while its answer is lost is waited for', async () => {
 async function contractWorld(): Promise<ProviderWorld<AwsParams>> {
   const world = motoWorld()
   return {
-    provider: world.provider,
-    params: world.params,
-    order: world.order,
-    record: () => undefined,
-    lease: world.lease,
+    ...world,
     plain: ['region'],
     accepts: async (issued) => (await moto.callerIdentity(keysOf(issued))) !== undefined,
     breakSource: (canary) => moto.spoil({ text: `<ErrorResponse><Error><Code>${canary}</Code></Error></ErrorResponse>` }),

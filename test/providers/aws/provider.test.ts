@@ -7,7 +7,8 @@ import { createLogins } from '../../../src/issuer/logins.ts'
 import { at, parseTime, plus, seconds } from '../../../src/lib/instant.ts'
 import { type AwsParams, endpointOf } from '../../../src/providers/aws/params.ts'
 import { entropy, identity, makeOrder, start, text } from '../../issuer/world.ts'
-import { type Answer, type Fake, refusal, startFake } from './fake.ts'
+import type { Answer } from '../../support/stand-in.ts'
+import { type Fake, refusal, startFake } from './fake.ts'
 import { fakeParams, makeWorld, params, policy, type World } from './world.ts'
 
 let fake: Fake
@@ -25,15 +26,15 @@ const done = { ok: true, value: undefined }
 const issue = (lease = world.lease(), change = {}) => world.provider.issue(world.params, world.order(change), { lease })
 const inBody =
   (from: string | RegExp, to: string) =>
-  (answer: Answer): Answer => ({ ...answer, body: answer.body.replace(from, to) })
+  (answer: Answer): Answer => ({ ...answer, body: String(answer.body).replace(from, to) })
 
 describe('a session', () => {
   test('is asked for by the login of its task, under its handle, with its policy, for as long as it may live', async () => {
     const lease = world.lease()
     const order = world.order()
     const issued = await world.provider.issue(world.params, order, { lease })
-    const [form] = fake.requests
-    expect(form).toEqual({
+    const [asked] = fake.requests
+    expect(asked?.form).toEqual({
       Action: 'AssumeRoleWithWebIdentity',
       Version: '2011-06-15',
       RoleArn: params.roleArn,
@@ -53,16 +54,16 @@ describe('a session', () => {
     })
     expect(issued.ok && issued.value.expiresAt).toBeLessThanOrEqual(order.expiresAt)
     expect(fake.made[0]?.expires).toBeLessThanOrEqual(order.expiresAt)
-    expect(fake.headers.some(({ authorization, cookie }) => authorization !== undefined || cookie !== undefined)).toBe(false)
+    expect(fake.requests.some(({ headers: { authorization, cookie } }) => authorization !== undefined || cookie !== undefined)).toBe(false)
   })
 
   test('of another kind has the policies of that kind', async () => {
     await issue(world.lease(), { scopes: ['payroll:write'] })
-    expect(fake.requests[0]).toMatchObject({
+    expect(fake.requests[0]?.form).toMatchObject({
       'PolicyArns.member.1.arn': 'arn:aws:iam::123456789012:policy/write',
       'PolicyArns.member.2.arn': 'arn:aws:iam::aws:policy/ReadOnlyAccess',
     })
-    expect(fake.requests[0]).not.toHaveProperty('Policy')
+    expect(fake.requests[0]?.form).not.toHaveProperty('Policy')
   })
 
   test('is given as keys, as a file of credentials and as what a credential process prints', async () => {
@@ -85,7 +86,7 @@ describe('a session', () => {
 
   test('that there is too little time for is not asked for', async () => {
     const lease = world.lease()
-    expect(await issue(lease, { expiresAt: plus(world.now(), seconds(914)) })).toMatchObject({
+    expect(await issue(lease, { expiresAt: plus(world.clock.now(), seconds(914)) })).toMatchObject({
       ok: false,
       failure: { message: expect.stringContaining('less time is left') },
     })
@@ -177,7 +178,7 @@ describe('an answer that is not what was asked for', () => {
     ['no answer', () => 'cut', /was cut/],
   ]
   test.each(cases)('%s', async (_what, change, message) => {
-    fake.after = change
+    fake.after = (_request, answer) => change(answer)
     const lease = world.lease()
     const refused = await issue(lease)
     expect(refused).toMatchObject({ ok: false, failure: { reason: 'IssueFailed', message: expect.stringMatching(message) } })
@@ -224,7 +225,7 @@ describe('readiness', () => {
 
   test('shows nobody a login', async () => {
     expect(await world.provider.ready(world.params)).toEqual(done)
-    expect(fake.requests).toEqual([{ Action: 'GetCallerIdentity', Version: '2011-06-15' }])
+    expect(fake.requests.map(({ form }) => form)).toEqual([{ Action: 'GetCallerIdentity', Version: '2011-06-15' }])
   })
 
   const [session] = params.sessions

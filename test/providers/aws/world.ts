@@ -1,20 +1,17 @@
-// A provider at an STS, with the part of the ledger that it relies on: rows that take notes until they are to die.
+// A provider at an STS, with the rows that it relies on.
 
-import { randomBytes } from 'node:crypto'
-import { at, type Instant, milliseconds, plus, seconds } from '../../../src/lib/instant.ts'
+import { plus, seconds } from '../../../src/lib/instant.ts'
 import { Material } from '../../../src/lib/material.ts'
-import { fail, ok } from '../../../src/lib/result.ts'
+import { ok } from '../../../src/lib/result.ts'
 import { createHttp, type Http } from '../../../src/outbound/http.ts'
 import type { Logins } from '../../../src/ports/login.ts'
-import type { Lease, Order, Provider, Reservation } from '../../../src/ports/provider.ts'
+import type { Order, Provider } from '../../../src/ports/provider.ts'
 import type { AwsParams } from '../../../src/providers/aws/params.ts'
 import { createAwsProvider } from '../../../src/providers/aws/provider.ts'
 import { createStsWire } from '../../../src/providers/aws/wire.ts'
 import { makeOrder } from '../../issuer/world.ts'
+import { createRows, type Rows } from '../rows.ts'
 import type { Fake } from './fake.ts'
-
-const letters = 'abcdefghijklmnopqrstuvwxyz234567'
-const random = (length: number): string => [...randomBytes(length)].map((byte) => letters[byte & 31]).join('')
 
 export const policy = JSON.stringify({
   Version: '2012-10-17',
@@ -38,60 +35,23 @@ const fakeLogins: Pick<Logins, 'task'> = {
   task: async (_order, audience, handle, tags) => ok(new Material(JSON.stringify({ audience, handle, tags }))),
 }
 
-export interface World {
+export interface World extends Rows {
   readonly provider: Provider<AwsParams>
   readonly params: AwsParams
   readonly http: Http
-  /** what was noted in each row, in order */
-  readonly notes: Map<string, string[]>
-  passed: number
-  now(): Instant
-  lease(): Lease
   order(change?: Partial<Order>): Order
 }
 
 export function makeWorld(its: AwsParams, logins: Pick<Logins, 'task'> = fakeLogins, defaults: Partial<Order> = {}): World {
-  const prefix = `tb${random(10)}`
+  const rows = createRows()
+  const { clock, prefix } = rows
   const http = createHttp()
-  const notes = new Map<string, string[]>()
-  const dying = new Set<string>()
-  const clock = {
-    now: () => at(Date.now() + world.passed),
-    monotonic: () => milliseconds(performance.now() + world.passed),
-  }
   const provider = createAwsProvider({ wire: createStsWire(http), clock, logins, prefix })
-  const withRow = (reservation: Reservation): Reservation => {
-    const { lease } = reservation
-    if (lease === undefined) return reservation
-    const before = notes.get(lease.handle) ?? []
-    const reference = before.at(-1)
-    return {
-      ...reservation,
-      lease: { ...lease, ...(reference === undefined ? {} : { reference }) },
-      async record(noted) {
-        if (dying.has(lease.handle)) return fail({ reason: 'IssueFailed', message: 'its row in the ledger is to die' })
-        notes.set(lease.handle, [...(notes.get(lease.handle) ?? []), noted])
-        return ok(undefined)
-      },
-    }
-  }
-  const world: World = {
+  return Object.assign(rows, {
     http,
     params: its,
-    notes,
-    passed: 0,
-    now: clock.now,
-    provider: {
-      ...provider,
-      issue: (theirs, order, reservation) => provider.issue(theirs, order, withRow(reservation)),
-      renew: (theirs, order, reservation) => provider.renew(theirs, order, withRow(reservation)),
-      revoke(theirs, reservation) {
-        dying.add(reservation.lease?.handle ?? '')
-        return provider.revoke(theirs, withRow(reservation))
-      },
-    },
-    lease: () => ({ handle: `${prefix}${random(26)}`, effectBy: plus(clock.now(), seconds(30)) }),
-    order(change) {
+    provider: rows.under(provider),
+    order(change?: Partial<Order>) {
       const issuedAt = clock.now()
       return makeOrder({
         audience: undefined,
@@ -102,6 +62,5 @@ export function makeWorld(its: AwsParams, logins: Pick<Logins, 'task'> = fakeLog
         ...change,
       })
     },
-  }
-  return world
+  })
 }

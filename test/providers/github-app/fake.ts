@@ -2,15 +2,11 @@
 // ways to lie, to break, to act and not to answer.
 
 import { generateKeyPairSync } from 'node:crypto'
-import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage } from 'node:http'
 import type { operations } from '@octokit/openapi-types'
 import { jwtVerify } from 'jose'
-import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
-import { at } from '../../../src/lib/instant.ts'
 import { entropy } from '../../issuer/world.ts'
+import { type Answer, startStandIn } from '../../support/stand-in.ts'
 import { badCredentials, installationOf, repositoriesOf, tokenOf } from './replies.ts'
 
 export type Json = Record<string, unknown>
@@ -28,9 +24,7 @@ export interface Token {
   /** epoch milliseconds */
   readonly expires: number
 }
-export type Answer = { readonly status: number; readonly body?: unknown; readonly headers?: Record<string, string> }
 type Asked = NonNullable<operations['apps/create-installation-access-token']['requestBody']>['content']['application/json']
-type Fate = Answer | 'cut' | undefined
 
 export const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
 /** As GitHub writes it: PKCS #1. */
@@ -42,33 +36,24 @@ export const seeCall = 'GET installation/repositories'
 
 const says = (status: number, message: string): Answer => ({ status, body: { message, documentation_url: 'https://docs.github.com/rest' } })
 
+const read = (incoming: IncomingMessage, text: string): Request => ({
+  method: incoming.method ?? '',
+  path: (incoming.url ?? '').slice(1),
+  headers: incoming.headers,
+  body: text === '' ? {} : (JSON.parse(text) as Json),
+  bearer: (incoming.headers.authorization ?? '').replace(/^Bearer /, ''),
+})
+
 export async function startFake() {
-  const now = at(Date.now())
-  const names = { dns: ['localhost'], ips: [] }
-  const authority = generateAuthority(names, now, entropy)
-  const served = issueServing(authority, names, now, entropy)
   const tokens = new Map<string, Token>()
-  const requests: Request[] = []
-  const fake = {
+  const fake = Object.assign(await startStandIn(read, act, 'application/json; charset=utf-8'), {
     tokens,
-    requests,
     installation: { suspended_at: null as string | null, permissions: { contents: 'write', issues: 'write', metadata: 'read' } as Json },
     repositories: ['ledger', 'reports', 'secrets'],
-    /** answers in the place of the server, before it has done anything */
-    before: undefined as ((request: Request) => Fate | Promise<Fate>) | undefined,
-    /** changes what was done into another answer, or cuts it */
-    after: undefined as ((request: Request, answer: Answer) => Fate | Promise<Fate>) | undefined,
     now: (): number => Date.now(),
-    port: 0,
-    caBundle: authority.certificate,
     alive: (): readonly string[] => [...tokens].filter(([, { expires }]) => expires > fake.now()).map(([token]) => token),
-    calls: (): readonly string[] => requests.map(({ method, path }) => `${method} ${path.split('?')[0]}`),
-    async close() {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
-  }
+    calls: (): readonly string[] => fake.requests.map(({ method, path }) => `${method} ${path.split('?')[0]}`),
+  })
 
   async function asApp({ method, path, bearer, body }: Request): Promise<Answer> {
     try {
@@ -124,29 +109,6 @@ export async function startFake() {
     return path.startsWith('app/') ? asApp(request) : asToken(request)
   }
 
-  async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const text = (await incoming.toArray()).join('')
-    const request: Request = {
-      method: incoming.method ?? '',
-      path: (incoming.url ?? '').slice(1),
-      headers: incoming.headers,
-      body: text === '' ? {} : (JSON.parse(text) as Json),
-      bearer: (incoming.headers.authorization ?? '').replace(/^Bearer /, ''),
-    }
-    requests.push(request)
-    const said = await fake.before?.(request)
-    const done = said ?? (await act(request))
-    const answer = done === 'cut' ? 'cut' : ((await fake.after?.(request, done)) ?? done)
-    if (answer === 'cut') return void response.destroy()
-    response.writeHead(answer.status, { 'content-type': 'application/json; charset=utf-8', ...answer.headers })
-    response.end(answer.body === undefined ? undefined : typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body))
-  }
-  const server = createServer(
-    { cert: served.certificate, key: new TextDecoder().decode(served.key.reveal()) },
-    (incoming, response) => void serve(incoming, response),
-  ).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  fake.port = (server.address() as AddressInfo).port
   return fake
 }
 

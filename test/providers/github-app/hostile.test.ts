@@ -7,7 +7,8 @@ import { seconds } from '../../../src/lib/instant.ts'
 import type { GithubAppParams } from '../../../src/providers/github-app/params.ts'
 import { redact } from '../../../src/telemetry/redact.ts'
 import { text } from '../../issuer/world.ts'
-import { type Answer, endCall, type Fake, issueCall, type Json, type Request, seeCall, startFake } from './fake.ts'
+import type { Answer } from '../../support/stand-in.ts'
+import { endCall, type Fake, issueCall, type Json, type Request, seeCall, startFake } from './fake.ts'
 import { fakeParams, makeWorld, type World } from './world.ts'
 
 let fake: Fake
@@ -192,7 +193,7 @@ describe('the end of a token', () => {
 
 describe('what cannot be kept is not delivered', () => {
   test('it is given back, and nothing waits', async () => {
-    world.refuse = 'keep'
+    world.refuses = (what) => what === 'value'
     const lease = world.lease()
     expect(await world.provider.issue(world.params, world.order(), { lease })).toMatchObject(failure('could not be kept'))
     expect(fake.calls()).toEqual([issueCall, endCall, seeCall])
@@ -201,7 +202,7 @@ describe('what cannot be kept is not delivered', () => {
   })
 
   test('where that fails too, the row waits for its hour', async () => {
-    world.refuse = 'keep'
+    world.refuses = (what) => what === 'value'
     fake.before = on(endCall, { status: 503, body: { message: 'no' } })
     const lease = world.lease()
     expect(await world.provider.issue(world.params, world.order(), { lease })).toMatchObject(failure('could not be kept'))
@@ -209,7 +210,7 @@ describe('what cannot be kept is not delivered', () => {
   })
 
   test('a row that takes no note has nothing asked of GitHub', async () => {
-    world.refuse = 'note'
+    world.refuses = (what) => what === 'note'
     const lease = world.lease()
     expect((await world.provider.issue(world.params, world.order(), { lease })).ok).toBe(false)
     expect(fake.calls()).toEqual([])

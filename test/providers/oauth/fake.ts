@@ -2,12 +2,8 @@
 // audience that its client may not have. Tests may put other answers in the place of its own.
 
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage } from 'node:http'
 import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
-import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
 import { createClientAssertions } from '../../../src/issuer/client-assertions.ts'
 import { generateKeyDocument } from '../../../src/issuer/key-document.ts'
 import { createKeyring, type Keyring } from '../../../src/issuer/keyring.ts'
@@ -15,18 +11,12 @@ import { createLogins, loginIdentity } from '../../../src/issuer/logins.ts'
 import { at } from '../../../src/lib/instant.ts'
 import type { Profile } from '../../../src/ports/signer.ts'
 import { entropy, identity } from '../../issuer/world.ts'
+import { type Answer, startStandIn } from '../../support/stand-in.ts'
 
 export type Json = Record<string, unknown>
 export interface Request {
   readonly path: string
   readonly form: Readonly<Record<string, string>>
-}
-export type Answer = {
-  readonly status: number
-  readonly body?: unknown
-  readonly headers?: Record<string, string>
-  /** milliseconds between single bytes */
-  readonly drip?: number
 }
 export interface Token {
   readonly scope: string
@@ -57,44 +47,35 @@ export const logins = createLogins({ signer: loginKeyring, identity, clock, entr
 
 const error = (status: number, code: string): Answer => ({ status, body: { error: code, error_description: 'in words of its own' } })
 
+const read = (incoming: IncomingMessage, text: string): Request => ({
+  path: incoming.url ?? '',
+  form: Object.fromEntries(new URLSearchParams(text)),
+})
+
 export async function startFake() {
-  const names = { dns: ['localhost'], ips: [] }
-  const authority = generateAuthority(names, clock.now(), entropy)
-  const served = issueServing(authority, names, clock.now(), entropy)
+  const server = await startStandIn(read, act)
   const tokens = new Map<string, Token>()
-  const requests: Request[] = []
   const seen = new Set<string>()
-  const fake = {
+  const fake = Object.assign(server, {
     tokens,
-    requests,
     /** seconds */
     life: 300,
     scopes: ['payroll:read', 'payroll:write'] as readonly string[],
     /** changes of its metadata */
     metadata: {} as Json,
-    /** answers in the place of the server, before it has done anything */
-    before: undefined as ((request: Request) => Answer | 'cut' | undefined) | undefined,
-    /** changes what was done into another answer, or cuts it */
-    after: undefined as ((request: Request, answer: Answer) => Answer | 'cut' | undefined) | undefined,
     passed: 0,
     /** milliseconds since the epoch, where its clock is to be another one */
     clock: undefined as (() => number) | undefined,
     /** whose assertions and logins it takes */
     trusted: { client: clientKeyring.jwks(), login: loginKeyring.jwks(), loginIssuer: loginIdentity(identity).url } as Trusted,
-    issuer: '',
-    caBundle: authority.certificate,
+    issuer: `https://localhost:${server.port}`,
     now: (): number => (fake.clock?.() ?? Date.now()) + fake.passed,
     living: (): readonly string[] => [...tokens.keys()].filter((token) => fake.alive(token)),
     alive: (token: string): boolean => {
       const known = tokens.get(token)
       return known !== undefined && !known.revoked && known.exp > fake.now()
     },
-    async close() {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
-  }
+  })
 
   /** RFC 7523, as rfc7523bis tightens it. */
   async function authenticate({ form }: Request): Promise<boolean> {
@@ -167,29 +148,6 @@ export async function startFake() {
     return { status: 200 }
   }
 
-  async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const text = (await incoming.toArray()).join('')
-    const request: Request = { path: incoming.url ?? '', form: Object.fromEntries(new URLSearchParams(text)) }
-    requests.push(request)
-    const done = fake.before?.(request) ?? (await act(request))
-    const answer = done === 'cut' ? 'cut' : (fake.after?.(request, done) ?? done)
-    if (answer === 'cut') return void response.destroy()
-    const body = answer.body === undefined ? '' : typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body)
-    response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers })
-    if (answer.drip === undefined) return void response.end(body)
-    for (const byte of body) {
-      if (response.destroyed) return
-      response.write(byte)
-      await new Promise((done) => setTimeout(done, answer.drip))
-    }
-    response.end()
-  }
-  const server = createServer(
-    { cert: served.certificate, key: new TextDecoder().decode(served.key.reveal()) },
-    (incoming, response) => void serve(incoming, response),
-  ).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  fake.issuer = `https://localhost:${(server.address() as AddressInfo).port}`
   return fake
 }
 

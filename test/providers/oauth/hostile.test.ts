@@ -3,8 +3,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { plus, seconds } from '../../../src/lib/instant.ts'
 import type { OauthParams } from '../../../src/providers/oauth/params.ts'
+import { value } from '../rows.ts'
 import { clientId, type Fake, type Json, saidBy, startFake, type Token } from './fake.ts'
-import { fakeParams, makeWorld, type Task, value, type World } from './world.ts'
+import { fakeParams, makeWorld, type Task, type World } from './world.ts'
 
 let fake: Fake
 let world: World
@@ -222,7 +223,7 @@ describe('a revocation', () => {
   test('waits for the expiry of a token that the process did not live to keep', async () => {
     const task = await world.issue()
     value(task.result)
-    world.forget()
+    world.values.clear()
     const message = expect.stringContaining('nobody holds it')
     expect(await task.revoke()).toMatchObject({ ok: false, failure: { message, deadIn: expect.any(Number) } })
     wait(425_000)
@@ -240,7 +241,7 @@ describe('a revocation', () => {
   )
 
   test('of what cannot be kept is made at once, and nothing is delivered', async () => {
-    world.refuseKeeping = true
+    world.refuses = (what) => what === 'value'
     expect(failure(await world.issue())).toContain('could not be kept')
     expect([given().length, living()]).toEqual([1, []])
   })

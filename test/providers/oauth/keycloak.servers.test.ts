@@ -4,8 +4,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { OauthParams } from '../../../src/providers/oauth/params.ts'
 import { describeProvider, type ProviderWorld } from '../../contract/provider.ts'
 import { text } from '../../issuer/world.ts'
+import { value } from '../rows.ts'
 import { letsIn, type Setup, setUp } from './real.ts'
-import { makeWorld, type Task, value, type World } from './world.ts'
+import { makeWorld, type Task, type World } from './world.ts'
 
 let setup: Setup
 const worlds: World[] = []
@@ -27,11 +28,8 @@ async function contractWorld(): Promise<ProviderWorld<OauthParams>> {
   const params = { ...setup.params }
   const world = makeReal(params)
   return {
-    provider: world.provider,
+    ...world,
     params,
-    order: world.order,
-    record: () => undefined,
-    lease: world.lease,
     accepts: async ({ fields }) => fields['token'] !== undefined && letsIn(setup.keycloak, text(fields['token'])),
     // Keycloak's own message repeats the name of a client that it does not know
     breakSource: (canary) => void Object.assign(params, { clientId: canary }),

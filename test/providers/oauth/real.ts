@@ -7,13 +7,13 @@ import { createLocalJWKSet, jwtVerify } from 'jose'
 import { oidcRoutes } from '../../../src/http/oidc/routes.ts'
 import type { Route } from '../../../src/http/route.ts'
 import { createHttpServer } from '../../../src/http/server.ts'
-import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
 import { createClientAssertions } from '../../../src/issuer/client-assertions.ts'
 import { createLogins, loginIdentity } from '../../../src/issuer/logins.ts'
 import type { ClientAssertions } from '../../../src/ports/login.ts'
 import type { OauthParams } from '../../../src/providers/oauth/params.ts'
 import { silent, wallClock } from '../../http/oidc/issuer.ts'
 import { entropy } from '../../issuer/world.ts'
+import { ownCertificate } from '../../support/certificate.ts'
 import { type Keycloak, startKeycloak } from '../../support/keycloak/server.ts'
 import { keyringOf } from './fake.ts'
 import type { Identity } from './world.ts'
@@ -52,18 +52,15 @@ export interface Setup extends Identity {
 }
 
 export async function setUp(): Promise<Setup> {
-  const names = { dns: [], ips: ['127.0.0.1'] }
-  const authority = generateAuthority(names, wallClock.now(), entropy)
-  const { certificate, key } = issueServing(authority, names, wallClock.now(), entropy)
+  const { cert, key, ca } = ownCertificate()
   const routes: Route[] = []
-  const tls = { cert: certificate, key: new TextDecoder().decode(key.reveal()) }
-  const server = createHttpServer({ name: 'issuer', host: '127.0.0.1', port: 0, routes, log: silent, tls })
+  const server = createHttpServer({ name: 'issuer', host: '127.0.0.1', port: 0, routes, log: silent, tls: { cert, key } })
   const identity = { url: `https://127.0.0.1:${await server.start()}`, trustDomain: 'corp.example' }
   const [login, client, stranger] = [await keyringOf('Login'), await keyringOf('ClientAssertion'), await keyringOf('ClientAssertion')]
   const statuses = { publish: async () => 'unknown' as const, publishHere: async () => 'unknown' as const }
   const loginIssuer = { identity: loginIdentity(identity), keyring: () => login }
   routes.push(...oidcRoutes({ identity, keyring: () => login, logins: loginIssuer, clientKeyring: () => client, statuses }))
-  const keycloak = await startKeycloak(authority.certificate)
+  const keycloak = await startKeycloak(ca)
   await setUpKeycloak(keycloak, identity.url)
   const common = { clock: wallClock, entropy }
   const found = (await keycloak.admin('GET', '/clients?clientId=taskbound')) as { readonly id: string }[]

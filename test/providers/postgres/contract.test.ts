@@ -4,15 +4,13 @@ import { afterAll, beforeAll } from '@jest/globals'
 import type { PostgresParams } from '../../../src/providers/postgres/params.ts'
 import { describeProvider, type ProviderWorld } from '../../contract/provider.ts'
 import type { Postgres } from '../../support/postgres/server.ts'
-import { accepts, makeWorld, startServer, versions, type World } from './world.ts'
+import { accepts, makeWorld, startServer, versions } from './world.ts'
 
 const servers = new Map<number, Postgres>()
-const worlds: World[] = []
 beforeAll(async () => {
   for (const version of versions) servers.set(version, await startServer({ version }))
 })
 afterAll(async () => {
-  await Promise.all(worlds.map((world) => world.close()))
   await Promise.all([...servers.values()].map((server) => server.stop()))
 })
 
@@ -20,13 +18,8 @@ async function contractWorld(version: number): Promise<ProviderWorld<PostgresPar
   const server = servers.get(version)
   if (server === undefined) throw new Error('no server')
   const world = makeWorld(server)
-  worlds.push(world)
   return {
-    provider: world.provider,
-    params: world.params,
-    order: world.order,
-    record: () => undefined,
-    lease: world.lease,
+    ...world,
     plain: ['username', 'host', 'port', 'database', 'ca.crt'],
     accepts: (issued) => accepts(server, issued),
     // PostgreSQL's own message repeats the name of a login that it refuses

@@ -8,7 +8,8 @@ import type pg from 'pg'
 import { at } from '../../../src/lib/instant.ts'
 import { position } from '../../../src/providers/postgres/sql.ts'
 import type { Postgres } from '../../support/postgres/server.ts'
-import { accepts, done, makeWorld, now, replayed, startServer, type Task, value, versions, type World } from './world.ts'
+import { value } from '../rows.ts'
+import { accepts, done, makeWorld, now, replayed, startServer, type Task, versions, type World } from './world.ts'
 
 const cut = { code: '57P01' }
 

@@ -14,6 +14,7 @@ import { createWire, type Wire } from '../../../src/providers/postgres/wire.ts'
 import { createPasswords } from '../../../src/runtime/ledger/passwords.ts'
 import { entropy, makeOrder, text } from '../../issuer/world.ts'
 import { type Postgres, type PostgresOptions, startPostgres, type Version } from '../../support/postgres/server.ts'
+import { createRows, value } from '../rows.ts'
 
 const page = readFileSync(resolve(import.meta.dirname, '../../../docs/how-to/postgresql.md'), 'utf8')
 /** The block of the page that is marked so. */
@@ -88,12 +89,11 @@ export interface Task {
   clean(params?: PostgresParams): Promise<Result<undefined, Failure>>
 }
 
-const letters = 'abcdefghijklmnopqrstuvwxyz234567'
-const random = (length: number): string => [...randomBytes(length)].map((byte) => letters[byte & 31]).join('')
 export const now = (): Instant => at(Date.now())
 
 export function makeWorld(server: Postgres, change: Partial<PostgresParams> = {}, wire: Wire = createWire()): World {
-  const prefix = `tb${random(10)}`
+  const rows = createRows()
+  const { prefix } = rows
   const password = createPasswords(new Material(randomBytes(32)))
   let passed = 0
   const sessions: pg.Client[] = []
@@ -116,19 +116,21 @@ export function makeWorld(server: Postgres, change: Partial<PostgresParams> = {}
     params,
     prefix,
     login: { username: 'taskbound', password: documentedPassword },
-    provider: createPostgresProvider({
-      wire,
-      clock: { now, monotonic: () => milliseconds(performance.now() + passed) },
-      entropy,
-      password,
-      prefix,
-      readLogin: async () => {
-        if (typeof world.login === 'string') return fail(world.login)
-        const { username, password: secret, origin = `${params.host}:${params.port}` } = world.login
-        return ok({ username, password: new Material(secret), origin })
-      },
-    }),
-    lease: (other) => ({ handle: `${prefix}${random(26)}`, effectBy: plus(now(), seconds(30)), ...other }),
+    provider: rows.under(
+      createPostgresProvider({
+        wire,
+        clock: { now, monotonic: () => milliseconds(performance.now() + passed) },
+        entropy,
+        password,
+        prefix,
+        readLogin: async () => {
+          if (typeof world.login === 'string') return fail(world.login)
+          const { username, password: secret, origin = `${params.host}:${params.port}` } = world.login
+          return ok({ username, password: new Material(secret), origin })
+        },
+      }),
+    ),
+    lease: rows.lease,
     order(other) {
       const issuedAt = now()
       return makeOrder({ audience: undefined, scopes: ['payroll_write'], issuedAt, expiresAt: plus(issuedAt, seconds(600)), ...other })
@@ -164,11 +166,6 @@ export function makeWorld(server: Postgres, change: Partial<PostgresParams> = {}
 }
 
 export const done = { ok: true, value: undefined } as const
-
-export function value<T>(result: Result<T, Failure>): T {
-  if (!result.ok) throw new Error(`${result.failure.reason}: ${result.failure.message}`)
-  return result.value
-}
 
 /** Whether the server lets these fields in now. */
 export async function accepts(server: Postgres, { fields }: Issued): Promise<boolean> {

@@ -7,12 +7,9 @@ import { audience, makeWorld, params, tokenIn } from './world.ts'
 async function contractWorld(): Promise<ProviderWorld<ServiceAccountTokenParams>> {
   const world = makeWorld()
   return {
+    ...world,
     provider: world.settling,
     params,
-    order: world.order,
-    record: () => undefined,
-    lease: world.lease,
-    noted: world.noted,
     accepts: async (issued) => world.fake.admits(tokenIn(issued), audience),
     breakSource(canary) {
       world.fake.before = () => ({ status: 500, body: { kind: 'Status', reason: canary, message: canary } })

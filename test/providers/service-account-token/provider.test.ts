@@ -252,7 +252,7 @@ describe('revoked means refused', () => {
     'not where the row says %s',
     async (text) => {
       const { provider, lease, notes, fake } = await live()
-      notes.set(lease.handle, text.replace('NAME', `taskbound-${lease.handle}.anchor`))
+      notes.set(lease.handle, [text.replace('NAME', `taskbound-${lease.handle}.anchor`)])
       expect((await provider.revoke(params, { lease })).ok).toBe(false)
       expect(fake.calls.filter((call) => call.startsWith('DELETE'))).toEqual([])
     },
@@ -274,7 +274,7 @@ describe('a look at what should be alive', () => {
     ['it refuses', ({ fake }) => void Object.assign(fake, { before: () => ({ status: 403, body: {} }) }), 'Unknown'],
     ['it does not answer', ({ fake }) => void Object.assign(fake, { before: () => 'lost' }), 'Unknown'],
     ['nothing was noted', ({ notes }) => notes.clear(), 'Unknown'],
-    ['what was noted is none of its anchor', ({ notes }) => notes.forEach((_, handle) => void notes.set(handle, '{}')), 'Unknown'],
+    ['what was noted is none of its anchor', ({ notes }) => notes.forEach((_, handle) => void notes.set(handle, ['{}'])), 'Unknown'],
   ]
   test.each(rows)('%s', async (_name, change, sight) => {
     const world = makeWorld()

@@ -8,11 +8,8 @@ import { makeWorld, params } from './world.ts'
 async function contractWorld(): Promise<ProviderWorld<StaticParams>> {
   const world = makeWorld()
   return {
-    provider: world.provider,
+    ...world,
     params,
-    order: world.order,
-    record: () => undefined,
-    lease: world.lease,
     accepts: async ({ fields }) => fields['api-key'] !== undefined && text(fields['api-key']) === 'long-lived-5f1',
     breakSource() {
       // the reader's failures are sentences of ours already

@@ -64,6 +64,6 @@ test.each<readonly [string, Partial<StaticParams>, StoredValue | undefined, RegE
 
 test('is given to nobody whose row is to die', async () => {
   const world = makeWorld()
-  world.dies = true
+  world.refuses = () => true
   expect((await world.provider.issue(params, world.order(), { lease: world.lease() })).ok).toBe(false)
 })

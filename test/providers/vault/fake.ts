@@ -1,13 +1,9 @@
 // A strict stand-in for a Vault over HTTPS: logins by role, leases that hang on their token, a KV value, and ways to lie, to break, to act
 // and not to answer. It knows no route and no field that the provider need not use, and refuses what a Vault would refuse.
 
-import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
-import { at } from '../../../src/lib/instant.ts'
+import type { IncomingMessage } from 'node:http'
 import { entropy } from '../../issuer/world.ts'
+import { type Answer, startStandIn } from '../../support/stand-in.ts'
 
 export type Json = Record<string, unknown>
 export interface Request {
@@ -31,7 +27,6 @@ export interface FakeLease {
   readonly password: string
   expires: number
 }
-export type Answer = { readonly status: number; readonly body?: unknown; readonly headers?: Record<string, string> }
 
 export const roleData = {
   role_type: 'jwt',
@@ -48,45 +43,36 @@ export const roleData = {
 export const paths = { lease: 'database/creds/readonly', other: 'database/creds/other', value: 'secret/data/payroll' } as const
 const errors = (status: number, ...texts: string[]): Answer => ({ status, body: { errors: texts } })
 
+const read = (incoming: IncomingMessage, text: string): Request => ({
+  method: incoming.method ?? '',
+  path: (incoming.url ?? '').slice('/v1/'.length),
+  headers: incoming.headers,
+  body: text === '' ? {} : (JSON.parse(text) as Json),
+  token: incoming.headers['x-vault-token'] as string | undefined,
+})
+
 export async function startFake() {
-  const now = at(Date.now())
-  const names = { dns: ['localhost'], ips: [] }
-  const authority = generateAuthority(names, now, entropy)
-  const served = issueServing(authority, names, now, entropy)
   const tokens = new Map<string, Token>()
   const leases = new Map<string, FakeLease>()
-  const requests: Request[] = []
   let count = 0
-  const fake = {
+  const fake = Object.assign(await startStandIn(read, act), {
     tokens,
     leases,
-    requests,
     role: { ...roleData } as Json,
     /** capabilities of the operator beyond what it needs */
     able: {} as Record<string, readonly string[]>,
-    /** answers in the place of the server, before it has done anything */
-    before: undefined as ((request: Request) => Answer | 'cut' | undefined) | undefined,
-    /** changes what was done into another answer, or cuts it */
-    after: undefined as ((request: Request, answer: Answer) => Answer | 'cut' | undefined) | undefined,
     /** the engine of leases does not answer */
     engineDown: false,
     engineLife: 3600,
     value: { data: { key: 'long-lived' }, metadata: { version: 3 } } as Json,
     now: (): number => Date.now(),
-    port: 0,
-    caBundle: authority.certificate,
     alive(): readonly string[] {
       return [...leases].filter(([, { expires, token }]) => expires > fake.now() && tokens.has(token)).map(([id]) => id)
     },
     /** whether it lets these fields in */
     accepts: (username: string, password: string): boolean =>
       [...leases].some(([id, lease]) => fake.alive().includes(id) && lease.username === username && lease.password === password),
-    async close() {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
-  }
+  })
 
   function logIn({ body }: Request): Answer {
     if (body['role'] !== 'tasks' && body['role'] !== 'operator') return errors(400, `role "${String(body['role'])}" could not be found`)
@@ -177,29 +163,6 @@ export async function startFake() {
     return token.role === 'operator' ? operator(request) : task(request, request.token ?? '', token)
   }
 
-  async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const text = (await incoming.toArray()).join('')
-    const request: Request = {
-      method: incoming.method ?? '',
-      path: (incoming.url ?? '').slice('/v1/'.length),
-      headers: incoming.headers,
-      body: text === '' ? {} : (JSON.parse(text) as Json),
-      token: incoming.headers['x-vault-token'] as string | undefined,
-    }
-    requests.push(request)
-    const said = fake.before?.(request)
-    const done = said ?? act(request)
-    const answer = done === 'cut' ? 'cut' : (fake.after?.(request, done) ?? done)
-    if (answer === 'cut') return void response.destroy()
-    response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers })
-    response.end(answer.body === undefined ? undefined : typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body))
-  }
-  const server = createServer(
-    { cert: served.certificate, key: new TextDecoder().decode(served.key.reveal()) },
-    (incoming, response) => void serve(incoming, response),
-  ).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  fake.port = (server.address() as AddressInfo).port
   return fake
 }
 

@@ -4,7 +4,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { plus, seconds } from '../../../src/lib/instant.ts'
 import type { VaultParams } from '../../../src/providers/vault/params.ts'
-import { type Answer, type Fake, type Json, paths, type Request, roleData, startFake } from './fake.ts'
+import type { Answer } from '../../support/stand-in.ts'
+import { type Fake, type Json, paths, type Request, roleData, startFake } from './fake.ts'
 import { fakeParams, makeWorld, now, type World } from './world.ts'
 
 let fake: Fake
@@ -106,7 +107,7 @@ test.each([
   [0, read],
   [1, renewal],
 ])('where note %i is not taken, %s is not asked for, and the login is given back', async (refuse, call) => {
-  world.refuse = refuse
+  world.refuses = (_, nth) => nth === refuse
   expect((await world.provider.issue(world.params, world.order(), { lease: world.lease() })).ok).toBe(false)
   expect(fake.requests.filter((request) => is(request, call))).toEqual([])
   expect([fake.tokens.size, fake.leases.size]).toEqual([0, 0])

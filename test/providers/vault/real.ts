@@ -6,7 +6,6 @@ import { resolve } from 'node:path'
 import { oidcRoutes } from '../../../src/http/oidc/routes.ts'
 import type { Route } from '../../../src/http/route.ts'
 import { createHttpServer } from '../../../src/http/server.ts'
-import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
 import { generateKeyDocument } from '../../../src/issuer/key-document.ts'
 import { createKeyring, type Keyring } from '../../../src/issuer/keyring.ts'
 import { createLogins, loginIdentity } from '../../../src/issuer/logins.ts'
@@ -14,6 +13,7 @@ import type { Logins } from '../../../src/ports/login.ts'
 import type { VaultParams } from '../../../src/providers/vault/params.ts'
 import { silent, wallClock } from '../../http/oidc/issuer.ts'
 import { entropy } from '../../issuer/world.ts'
+import { ownCertificate } from '../../support/certificate.ts'
 import { type Postgres, startPostgres } from '../../support/postgres/server.ts'
 import { startVault, type Vault } from '../../support/vault/server.ts'
 
@@ -69,12 +69,9 @@ export async function setUpVault(
 }
 
 export async function setUp(): Promise<Setup> {
-  const names = { dns: [], ips: ['127.0.0.1'] }
-  const authority = generateAuthority(names, wallClock.now(), entropy)
-  const { certificate, key } = issueServing(authority, names, wallClock.now(), entropy)
+  const { cert, key, ca } = ownCertificate()
   const routes: Route[] = []
-  const tls = { cert: certificate, key: new TextDecoder().decode(key.reveal()) }
-  const server = createHttpServer({ name: 'issuer', host: '127.0.0.1', port: 0, routes, log: silent, tls })
+  const server = createHttpServer({ name: 'issuer', host: '127.0.0.1', port: 0, routes, log: silent, tls: { cert, key } })
   const identity = { url: `https://127.0.0.1:${await server.start()}`, trustDomain: 'corp.example' }
   const [signer, stranger] = [await keyringOf(), await keyringOf()]
   const statuses = { publish: async () => 'unknown' as const, publishHere: async () => 'unknown' as const }
@@ -82,7 +79,7 @@ export async function setUp(): Promise<Setup> {
     ...oidcRoutes({ identity, keyring: () => signer, logins: { identity: loginIdentity(identity), keyring: () => signer }, statuses }),
   )
   const [vault, database] = await Promise.all([startVault(), startPostgres()])
-  await setUpVault(vault, database, { url: identity.url, ca: authority.certificate, trustDomain: identity.trustDomain, audience })
+  await setUpVault(vault, database, { url: identity.url, ca, trustDomain: identity.trustDomain, audience })
   const common = { identity, clock: wallClock, entropy }
   return {
     vault,

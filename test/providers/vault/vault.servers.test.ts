@@ -7,10 +7,11 @@ import type { Order } from '../../../src/ports/provider.ts'
 import type { VaultParams } from '../../../src/providers/vault/params.ts'
 import { text } from '../../issuer/world.ts'
 import { eventually } from '../../support/cluster.ts'
+import { value } from '../rows.ts'
 import { startFake } from './fake.ts'
 import { startLossy } from './lossy.ts'
 import { allowed, letsIn, path, roles, type Setup, setUp } from './real.ts'
-import { makeWorld, now, value, type World } from './world.ts'
+import { makeWorld, now, type World } from './world.ts'
 
 const defaults = { ...allowed, task: toTaskKey('payroll', 'close-books') }
 const done = { ok: true, value: undefined }
@@ -210,7 +211,7 @@ describe('an answer that is lost', () => {
 test('a row that takes no note gets nothing: the login is given back', async () => {
   for (const refuse of [0, 1]) {
     const other = makeWorld(setup.params, setup.logins, defaults)
-    other.refuse = refuse
+    other.refuses = (_, nth) => nth === refuse
     const lease = other.lease()
     expect((await other.provider.issue(setup.params, other.order(), { lease })).ok).toBe(false)
     await eventually(async () => expect(await left()).toEqual(nothing))

@@ -1,18 +1,14 @@
 // The provider `webhook` against the reference server of examples/webhook over TLS, and against a server that answers as a test wants.
 
-import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TLSSocket } from 'node:tls'
 import { createLocalJWKSet } from 'jose'
 import { createWebhookServer, type WebhookServer } from '../../../examples/webhook/webhook-server.ts'
-import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
 import { generateKeyDocument } from '../../../src/issuer/key-document.ts'
 import { createKeyring } from '../../../src/issuer/keyring.ts'
 import { createLogins, loginIdentity } from '../../../src/issuer/logins.ts'
-import { at, type Instant, milliseconds, plus, seconds } from '../../../src/lib/instant.ts'
+import { at, type Instant, milliseconds } from '../../../src/lib/instant.ts'
 import { createHttp } from '../../../src/outbound/http.ts'
 import type { Logins } from '../../../src/ports/login.ts'
 import type { Lease, Order, Provider } from '../../../src/ports/provider.ts'
@@ -21,18 +17,17 @@ import type { ReadKey } from '../../../src/providers/webhook/proofs.ts'
 import { createWebhookProvider } from '../../../src/providers/webhook/provider.ts'
 import { createWebhookWire } from '../../../src/providers/webhook/wire.ts'
 import { entropy, identity, makeOrder } from '../../issuer/world.ts'
+import { ownCertificate } from '../../support/certificate.ts'
+import { listening } from '../../support/listening.ts'
+import { createRows } from '../rows.ts'
 
 export const audience = 'https://keys.corp.example'
 export const now = (): Instant => at(Date.now())
 export const clock = { now, monotonic: () => milliseconds(performance.now()) }
-const names = { dns: ['localhost'], ips: [] }
-const letters = 'abcdefghijklmnopqrstuvwxyz234567'
-const random = (length: number): string => [...randomBytes(length)].map((byte) => letters[byte & 31]).join('')
 
-const authority = generateAuthority(names, now(), entropy)
-const serving = issueServing(authority, names, now(), entropy)
-export const caBundle = authority.certificate
-export const tls = { cert: serving.certificate, key: new TextDecoder().decode(serving.key.reveal()) }
+const { cert, key, ca } = ownCertificate()
+export const caBundle = ca
+export const tls = { cert, key }
 
 const made = await createKeyring(await generateKeyDocument(now(), 'ES256', ['Login']))
 if (!made.ok) throw new Error(made.failure)
@@ -71,13 +66,14 @@ const noKeys: ReadKey = async (name) => ({ ok: false, failure: `Secret \`${name}
 
 /** A provider at any service, with handles of an installation of its own. */
 export function makeWorld(params: WebhookParams, signedBy: Logins, closing: () => Promise<void>, readKey: ReadKey = noKeys): World {
-  const prefix = `tb${random(10)}`
+  const rows = createRows()
+  const { prefix } = rows
   const http = createHttp()
   return {
     prefix,
     params,
-    provider: createWebhookProvider({ wire: createWebhookWire(http), logins: signedBy, readKey, clock, prefix }),
-    lease: (other) => ({ handle: `${prefix}${random(26)}`, effectBy: plus(now(), seconds(30)), ...other }),
+    provider: rows.under(createWebhookProvider({ wire: createWebhookWire(http), logins: signedBy, readKey, clock, prefix })),
+    lease: rows.lease,
     order: (other) =>
       makeOrder({
         credential: 'orders',
@@ -99,7 +95,7 @@ const paramsAt = (port: number, change: Partial<WebhookParams>): WebhookParams =
   url: `https://localhost:${port}`,
   audience,
   scopes: ['orders:read', 'orders:write'],
-  caBundle: authority.certificate,
+  caBundle,
   allowedAddresses: ['127.0.0.0/8', '::1'],
   revocationBoundSeconds: 5,
   maxTTLSeconds: 3600,
@@ -139,11 +135,11 @@ export async function fakeWorld(answer: (asked: Asked) => Reply, change: Partial
     asked.push(one)
     const { status = 200, headers = {}, body } = answer(one)
     response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body))
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  })
+  const port = await listening(server)
   const close = async () => {
     server.closeAllConnections()
     server.close()
   }
-  return { ...makeWorld(paramsAt((server.address() as AddressInfo).port, change), logins, close, readKey), asked }
+  return { ...makeWorld(paramsAt(port, change), logins, close, readKey), asked }
 }

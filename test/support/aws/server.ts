@@ -2,20 +2,18 @@
 // however that ends. It checks signatures, and nothing of a login token: what AWS does with one is in no test here.
 
 import { createHash, createHmac } from 'node:crypto'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { type IncomingMessage, request as plainRequest, type ServerResponse } from 'node:http'
 import { createServer, request } from 'node:https'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
-import { at } from '../../../src/lib/instant.ts'
+import { freePort } from '../../cluster/start.ts'
 import { startSupervisor } from '../../cluster/supervise.ts'
-import { entropy } from '../../issuer/world.ts'
 import { ensureMoto } from '../../tools/moto/build.ts'
+import { ownCertificate } from '../certificate.ts'
 import { eventually } from '../cluster.ts'
+import { listening } from '../listening.ts'
 
 export interface SessionKeys {
   readonly accessKeyId: string
@@ -40,15 +38,6 @@ export interface Moto {
 
 const region = 'eu-central-1'
 const scope = (day: string): string => `${day}/${region}/sts/aws4_request`
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** AWS Signature Version 4 of a call of the Query API. */
 function sign(keys: SessionKeys, host: string, body: string, now: Date): Readonly<Record<string, string>> {
@@ -80,9 +69,7 @@ export async function startMoto(): Promise<Moto> {
   const inner = await freePort()
   const supervisor = await startSupervisor(folder, false)
   await supervisor.start('moto', python, ['-m', 'moto.server', '-p', String(inner)])
-  const names = { dns: ['localhost'], ips: [] }
-  const authority = generateAuthority(names, at(Date.now()), entropy)
-  const served = issueServing(authority, names, at(Date.now()), entropy)
+  const { cert, key, ca } = ownCertificate()
   const asked: Readonly<Record<string, string>>[] = []
   let spoilt: 'lost' | { readonly text: string } | undefined
 
@@ -109,27 +96,22 @@ export async function startMoto(): Promise<Moto> {
     response.writeHead(how === undefined ? answer.status : 500, { 'content-type': 'text/xml' })
     response.end(how?.text ?? answer.body)
   }
-  const server = createServer(
-    { cert: served.certificate, key: new TextDecoder().decode(served.key.reveal()) },
-    (incoming, response) => void serve(incoming, response).catch(() => response.destroy()),
-  ).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  const host = `localhost:${port}`
+  const server = createServer({ cert, key }, (incoming, response) => void serve(incoming, response).catch(() => response.destroy()))
+  const host = `localhost:${await listening(server)}`
   await eventually(() => pass('GET', '/moto-api/', {}, ''), { timeoutMs: 60_000, everyMs: 100 })
   /** after so many calls signatures are checked */
   const check = (after: number) => pass('POST', '/moto-api/reset-auth', { 'content-length': String(String(after).length) }, String(after))
 
   return {
     endpoint: `https://${host}`,
-    ca: authority.certificate,
+    ca,
     asked,
     async callerIdentity(keys) {
       const body = new URLSearchParams({ Action: 'GetCallerIdentity', Version: '2011-06-15' }).toString()
       const { promise, resolve, reject } = Promise.withResolvers<{ readonly status: number; readonly text: string }>()
       await check(0)
       const headers = { ...sign(keys, host, body, new Date()), 'content-length': Buffer.byteLength(body) }
-      const sending = request(`https://${host}/`, { method: 'POST', ca: authority.certificate, agent: false, headers }, async (answer) => {
+      const sending = request(`https://${host}/`, { method: 'POST', ca, agent: false, headers }, async (answer) => {
         resolve({ status: answer.statusCode ?? 0, text: (await answer.toArray()).join('') })
       })
       sending.on('error', reject)

@@ -13,8 +13,8 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import type { AddressInfo } from 'node:net'
-import { ownCertificate } from './certificate.ts'
+import { ownCertificate } from '../certificate.ts'
+import { listening } from '../listening.ts'
 import type { Call, Gate } from './gate.ts'
 
 export interface ApiProxy {
@@ -121,9 +121,7 @@ export async function startApiProxy(gate: Gate, kubeconfig: string, copy: string
   server.on('stream', (near, headers) => {
     void pass(near, headers).catch(() => void (near.destroyed || near.close(constants.NGHTTP2_INTERNAL_ERROR)))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const through = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const through = `https://127.0.0.1:${await listening(server)}`
   const authority = { server: through, 'certificate-authority-data': Buffer.from(own.ca).toString('base64') }
   writeFileSync(copy, JSON.stringify({ ...config, clusters: [{ ...config.clusters[0], cluster: authority }] }), { mode: 0o600 })
 

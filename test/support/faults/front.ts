@@ -1,7 +1,8 @@
 // One address for several replicas, as a Service is: connections go to the one that it is told. It hears nothing of what passes.
 
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
+import { listening } from '../listening.ts'
 
 export interface Front {
   readonly port: number
@@ -26,10 +27,9 @@ export async function startFront(): Promise<Front> {
         other.destroy()
       })
     }
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  })
   const front: Front = {
-    port: (server.address() as AddressInfo).port,
+    port: await listening(server),
     target: 0,
     async close() {
       for (const socket of sockets) socket.destroy()

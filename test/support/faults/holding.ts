@@ -2,7 +2,8 @@
 // released, even if who sent it has gone away meanwhile. It can also refuse connections, or swallow everything.
 
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
+import { listening } from '../listening.ts'
 
 export interface HoldingProxy {
   readonly port: number
@@ -64,8 +65,6 @@ export async function startHoldingProxy(target: number): Promise<HoldingProxy> {
     far.once('close', () => end(pair))
     return undefined
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
 
   function end(pair: Pair): void {
     pairs.delete(pair)
@@ -81,7 +80,7 @@ export async function startHoldingProxy(target: number): Promise<HoldingProxy> {
     }
   }
   return {
-    port: (server.address() as AddressInfo).port,
+    port: await listening(server),
     hold(passing = 0) {
       for (const pair of pairs) {
         pair.held ??= []

@@ -3,8 +3,8 @@
 
 import { once } from 'node:events'
 import { createServer, request } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import { ownCertificate } from './certificate.ts'
+import { ownCertificate } from '../certificate.ts'
+import { listening } from '../listening.ts'
 import type { Call, Gate } from './gate.ts'
 
 export interface HttpsProxy {
@@ -19,7 +19,7 @@ export interface HttpsProxy {
  * @param to what the gate calls the source
  * @param target `https://host:port`
  */
-export async function startHttpsProxy(gate: Gate, to: string, target: string, ca: string): Promise<HttpsProxy> {
+export async function startHttpsProxy(gate: Pick<Gate, 'before' | 'after'>, to: string, target: string, ca: string): Promise<HttpsProxy> {
   const { cert, key, ca: caBundle } = ownCertificate()
   const server = createServer({ cert, key }, async (near, answer) => {
     near.on('error', () => undefined)
@@ -35,9 +35,8 @@ export async function startHttpsProxy(gate: Gate, to: string, target: string, ca
     if ((await gate.after(call)) === 'cut') return void answer.destroy()
     answer.writeHead(got.statusCode ?? 0, got.headers)
     answer.end(text)
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  })
+  const port = await listening(server)
   return {
     port,
     address: `https://localhost:${port}`,

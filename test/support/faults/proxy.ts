@@ -3,7 +3,8 @@
 
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
+import { listening } from '../listening.ts'
 
 export interface TcpProxy {
   /** path of a copy of the kubeconfig that goes through the proxy */
@@ -46,9 +47,7 @@ export async function startProxy(kubeconfig: string, copy: string): Promise<TcpP
       })
     }
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const through = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const through = `https://127.0.0.1:${await listening(server)}`
   for (const { cluster } of config.clusters) Object.assign(cluster, { server: through, 'tls-server-name': target.hostname })
   writeFileSync(copy, JSON.stringify(config), { mode: 0o600 })
 

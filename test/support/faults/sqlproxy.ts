@@ -2,9 +2,10 @@
 // says. A statement is answered when the server is ready for the next one, so what it did is committed by then.
 
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls'
-import { ownCertificate } from './certificate.ts'
+import { ownCertificate } from '../certificate.ts'
+import { listening } from '../listening.ts'
 import type { Call, Gate } from './gate.ts'
 
 export interface SqlProxy {
@@ -119,10 +120,8 @@ export async function startSqlProxy(gate: Gate, to: string, target: { readonly p
   }
 
   const server = createServer((raw) => void serve(raw).catch(() => raw.destroy()))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
   return {
-    port: (server.address() as AddressInfo).port,
+    port: await listening(server),
     ca: own.ca,
     async close() {
       for (const socket of sockets) socket.destroy()

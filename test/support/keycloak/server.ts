@@ -3,15 +3,13 @@
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
-import { at } from '../../../src/lib/instant.ts'
+import { freePort } from '../../cluster/start.ts'
 import { startSupervisor } from '../../cluster/supervise.ts'
-import { entropy } from '../../issuer/world.ts'
 import { ensureKeycloak } from '../../tools/keycloak/build.ts'
+import { ownCertificate } from '../certificate.ts'
 import { eventually } from '../cluster.ts'
 
 const run = promisify(execFile)
@@ -37,22 +35,11 @@ export interface Keycloak {
 
 const root = { name: 'admin', password: 'admin-of-tests' }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((done) => server.once('listening', done))
-  const { port } = server.address() as { port: number }
-  await new Promise((done) => server.close(done))
-  return port
-}
-
 /** @param trusted PEM of the authority of an issuer whose keys it is to fetch */
 export async function startKeycloak(trusted: string): Promise<Keycloak> {
   const home = await ensureKeycloak(process.env)
   const folder = await mkdtemp(join(tmpdir(), 'taskbound-keycloak-'))
-  const now = at(Date.now())
-  const names = { dns: ['localhost'], ips: [] }
-  const authority = generateAuthority(names, now, entropy)
-  const served = issueServing(authority, names, now, entropy)
+  const { cert, key, ca } = ownCertificate()
   const file = async (name: string, text: string): Promise<string> => {
     await writeFile(join(folder, name), text, { mode: 0o600 })
     return join(folder, name)
@@ -63,8 +50,8 @@ export async function startKeycloak(trusted: string): Promise<Keycloak> {
     ...['JAVA_OPTS_APPEND=-Xmx512m -XX:TieredStopAtLevel=1', join(home, 'bin', 'kc.sh'), 'start', '--optimized', '--cache=local'],
     ...[`--https-port=${port}`, '--http-enabled=true', `--http-port=${plain}`, '--http-host=127.0.0.1'],
     ...[`--hostname=https://localhost:${port}`, '--hostname-backchannel-dynamic=false'],
-    `--https-certificate-file=${await file('tls.crt', served.certificate)}`,
-    `--https-certificate-key-file=${await file('tls.key', new TextDecoder().decode(served.key.reveal()))}`,
+    `--https-certificate-file=${await file('tls.crt', cert)}`,
+    `--https-certificate-key-file=${await file('tls.key', key)}`,
     `--truststore-paths=${await file('issuer-ca.pem', trusted)}`,
     ...[`--bootstrap-admin-username=${root.name}`, `--bootstrap-admin-password=${root.password}`],
   ])
@@ -106,7 +93,7 @@ export async function startKeycloak(trusted: string): Promise<Keycloak> {
 
   return {
     issuer: `https://localhost:${port}/realms/agents`,
-    ca: authority.certificate,
+    ca,
     admin: (method, path, body) => admin(method, `/agents${path}`, body),
     async form(path, form) {
       const { status, body } = await post(`/realms/agents/protocol/openid-connect${path}`, form)

@@ -5,11 +5,11 @@ import { execFile } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, symlinkSync } from 'node:fs'
 import { chmod, chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import { freePort } from '../../cluster/start.ts'
 import { startSupervisor } from '../../cluster/supervise.ts'
 import { eventually } from '../cluster.ts'
 
@@ -63,14 +63,6 @@ function nativeFolder(version: Version): string {
     if (!existsSync(at)) symlinkSync(resolve(folder, source), at)
   }
   return join(folder, 'native')
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((done) => server.once('listening', done))
-  const { port } = server.address() as { port: number }
-  await new Promise((done) => server.close(done))
-  return port
 }
 
 /** An authority, and a certificate for these names. */

@@ -5,10 +5,10 @@ import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:https'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { freePort } from '../../cluster/start.ts'
 import { startSupervisor } from '../../cluster/supervise.ts'
 import { ensureVault } from '../../tools/vault/build.ts'
 import { eventually } from '../cluster.ts'
@@ -40,14 +40,6 @@ export interface Vault {
 }
 
 const root = 'root-of-tests'
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((done) => server.once('listening', done))
-  const { port } = server.address() as { port: number }
-  await new Promise((done) => server.close(done))
-  return port
-}
 
 export async function startVault(): Promise<Vault> {
   const binary = await ensureVault(process.env)

@@ -1,9 +1,9 @@
-// A certificate for what stands between the operator and somebody: TLS ends there and begins again, so that what is lost is a reply and not
-// a connection.
+// A certificate for a server that a test starts at loopback: a stand-in, or what stands between the operator and somebody, where TLS ends
+// and begins again, so that what is lost is a reply and not a connection.
 
-import { generateAuthority, issueServing } from '../../../src/issuer/ca.ts'
-import { at } from '../../../src/lib/instant.ts'
-import { entropy } from '../../issuer/world.ts'
+import { generateAuthority, issueServing } from '../../src/issuer/ca.ts'
+import { at } from '../../src/lib/instant.ts'
+import { entropy } from '../issuer/world.ts'
 
 export interface OwnCertificate {
   readonly cert: string
