@@ -164,7 +164,8 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
   }
 
   async function revoke(params: OauthParams | undefined, { lease, kept }: Reservation): Promise<Result<undefined, Unrevoked>> {
-    const unconfirmed = (message: string): Result<never, Unrevoked> => fail({ reason: 'RevocationUnconfirmed', message })
+    const unconfirmed = (message: string, dead?: Instant): Result<never, Unrevoked> =>
+      fail({ reason: 'RevocationUnconfirmed', message, ...(dead === undefined ? {} : { until: dead }) })
     if (lease === undefined) return ok(undefined)
     if (params === undefined) return unconfirmed('the settings of its provider are not known')
     if (!ours(lease.handle)) return unconfirmed('its row in the ledger has no handle of this installation')
@@ -183,8 +184,9 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     const waits = ends.flatMap((one) => (one.ok && one.value !== undefined ? [one.value] : [])).sort((a, b) => b.until - a.until)
     const [longest] = waits
     if (longest === undefined) return ok(undefined)
-    const deadIn = milliseconds(longest.until - clock.now())
-    return fail({ reason: 'RevocationUnconfirmed', message: `${where}: ${longest.why}`, deadIn })
+    // who sent it in time may have an answer yet, and keeps it then
+    const underWay = longest.until > plus(plus(clock.now(), settling), deadAfter(params))
+    return unconfirmed(`${where}: ${longest.why}`, underWay ? undefined : longest.until)
   }
 
   return {
