@@ -27,7 +27,7 @@ const short: Lives = { ttlSeconds: 300, jump: 170_000 }
 /** As short as may be for all types. */
 export const long: Lives = { ttlSeconds: 600, jump: 420_000 }
 
-const patient = { timeoutMs: 120_000, everyMs: 100 }
+const patient = { timeoutMs: 240_000, everyMs: 100 }
 /** How long something may be alive that will be dead in a moment, before it counts as lost by its server. */
 const usual = 5_000
 
