@@ -3,4 +3,4 @@
 import { slow } from './subjects.ts'
 import { testRounds } from './turns.ts'
 
-testRounds({ 'killed after': 3, 'killed before': 4, lost: 4, paused: 6 }, slow)
+testRounds({ 'killed after': 4, 'killed before': 6, lost: 6, paused: 6 }, slow)
