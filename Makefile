@@ -71,7 +71,7 @@ bench: setup ## measures against a bare client
 bench-database: setup ## measures with a real PostgreSQL
 	@node test/bench/database.ts
 
-measure-crashes: setup ## the whole crash matrix, and the types that tests of their own kill, under an hour; it writes docs/reference/crash-matrix.md
+measure-crashes: setup ## the whole crash matrix, and the type that a test of its own kills, more than an hour; it writes docs/reference/crash-matrix.md
 	@node test/tools/servers.ts
 	@node test/bench/crashes.ts --write
 

@@ -30,15 +30,14 @@ const root = resolve(import.meta.dirname, '../..')
 const kept = resolve(root, '.cache/results/crashes.json')
 const same = (a: Result, b: Result): boolean => a.type === b.type && a.step === b.step && a.at === b.at && a.fault === b.fault
 
-/** Runs the tests that kill these types, each in a control plane of its own. */
+/** Runs the tests of the level of providers that kill these types. */
 async function apart(types: readonly string[]): Promise<ReadonlyMap<string, Kills | undefined>> {
-  for (const level of ['e2e', 'providers']) {
-    const chosen = types.filter((type) => killedApart[type]?.level === level)
-    if (chosen.length === 0) continue
+  const chosen = types.filter((type) => type in killedApart)
+  if (chosen.length > 0) {
     await Promise.all(chosen.map(forgetKills))
-    const tests = chosen.map((type) => killedApart[type]?.test.replaceAll('.', '\\.')).join('|')
+    const tests = chosen.map((type) => killedApart[type]?.replaceAll('.', '\\.')).join('|')
     // what it prints is not the page
-    const child = spawn('npm', ['run', '-s', level, '--', '--forceExit', '--testPathPatterns', tests], {
+    const child = spawn('npm', ['run', '-s', 'providers', '--', '--forceExit', '--testPathPatterns', tests], {
       cwd: root,
       stdio: ['ignore', 2, 2],
     })

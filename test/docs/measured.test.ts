@@ -20,7 +20,7 @@ test('every type of provider is killed, or is said not to be, and its end is mea
 })
 
 test('what is killed by tests of its own is killed by tests that are there', () => {
-  expect(Object.values(killedApart).filter(({ test: file }) => !existsSync(resolve(root, file)))).toEqual([])
+  expect(Object.values(killedApart).filter((file) => !existsSync(resolve(root, file)))).toEqual([])
 })
 
 /** The sections of a page by their titles, if it is there. */

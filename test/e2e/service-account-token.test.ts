@@ -1,13 +1,12 @@
 // Tokens of ServiceAccounts on the real API server, which is asked what each is worth: at every ending, with somebody's finalizer in the way,
-// without what a namespace has to give, and after the operator was killed at each of its calls.
+// or without what a namespace has to give.
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { eventually } from '../support/cluster.ts'
-import { type OperatorOptions, type RunningOperator, startOperator } from '../support/operator.ts'
+import type { RunningOperator } from '../support/operator.ts'
 import { putBack } from './admission/fixture.ts'
 import { freeLease } from './faults/tokens.ts'
-import { collectKills } from './support/kills.ts'
 import { createScenario, runOperator, type Scenario } from './support/scenario.ts'
 import { claimsOf, createTokened, type Tokened } from './support/tokened.ts'
 
@@ -20,7 +19,6 @@ let other: Scenario
 let operator: RunningOperator | undefined
 /** of a token whose anchor somebody's finalizer holds: it takes a minute, so other tests go on meanwhile */
 let held: Promise<number>
-const kills = collectKills('serviceAccountToken', 'the API server, by a TokenReview and for what tokens are bound to')
 
 beforeAll(async () => {
   scenario = await createScenario('sat')
@@ -31,7 +29,6 @@ beforeAll(async () => {
   await tokened.optIn(scenario.namespace)
 }, 120_000)
 afterAll(async () => {
-  await kills.keep()
   await operator?.stop()
   await tokened?.close()
   await other?.close()
@@ -214,10 +211,13 @@ test('while the fence of tokens is not in force, no provider of this type is rea
   await eventually(async () => expect(await ready()).toMatchObject({ status: 'True' }), { timeoutMs: 40_000 })
 }, 90_000)
 
-test('what is renewed is another token under the same anchor, and the one before works on', async () => {
+test('what is renewed is another token under the same anchor, and the one before works on, until both end with the task', async () => {
   const task = await tokened.task('renewed', { activeDeadlineSeconds: 3600 })
   const first = await scenario.active(task)
-  await start({ preload: ['test/support/preload/clock.ts'], env: { TASKBOUND_TEST_CLOCK_AHEAD: '460' } })
+  await operator?.stop()
+  await freeLease(scenario)
+  const ahead = { preload: ['test/support/preload/clock.ts'], env: { TASKBOUND_TEST_CLOCK_AHEAD: '460' } }
+  operator = await runOperator({ issuerPort: operator?.issuerPort ?? 0, ...ahead })
   const second = await eventually(
     async () => {
       const token = await scenario.active(task)
@@ -230,95 +230,16 @@ test('what is renewed is another token under the same anchor, and the one before
   expect(bound(second)).toEqual(bound(first))
   for (const token of [first, second]) expect((await tokened.review(token, tokened.audience)).authenticated).toBe(true)
   expect(await tokened.rows(task)).toHaveLength(1)
-  dying.push(['renewed', first], ['renewed', second])
+  await end(task)
+  await Promise.all([first, second].map((token) => tokened.refusedAfter(token, task, 40_000)))
 }, 120_000)
-
-/** The next operator, where the last one was. */
-async function start(options: Partial<OperatorOptions> = {}): Promise<RunningOperator> {
-  await operator?.stop()
-  await freeLease(scenario)
-  operator = await startOperator({ kubeconfig: scenario.kube.kubeconfig, issuerPort: operator?.issuerPort ?? 0, ...options })
-  await operator.active()
-  return operator
-}
-
-/** Tasks and their tokens that are to end at the end, whoever is killed meanwhile. */
-const dying: (readonly [string, string])[] = []
-
-describe('killed as soon as the API server has acted', () => {
-  const secret = '^POST .*/namespaces/sat-[^/]+/secrets$'
-  const points = [
-    { at: 'the anchor', match: secret },
-    { at: 'the note in the row', match: '^PATCH .*/credentialleases/tb[a-z2-7]+/status$' },
-    { at: 'the TokenRequest', match: '^POST .*/serviceaccounts/clerk/token$' },
-    { at: 'the Secret', match: secret, nth: 2 },
-    { at: 'the status', match: '^PATCH .*/agenttasks/[^/]+/status$', since: secret },
-  ] as const
-  const live: string[] = []
-
-  async function strike(fault: object, act: () => Promise<unknown>): Promise<void> {
-    const env = { FAULTPOINT: JSON.stringify({ nth: 1, when: 'after', what: 'SIGKILL', ...fault }) }
-    const running = await start({ preload: ['test/support/faults/faultpoint.ts'], env })
-    await act()
-    await eventually(() => expect(running.output()).toContain('fault '), { timeoutMs: 40_000 })
-    expect(await running.died()).toBe('SIGKILL')
-  }
-
-  test('the deletion of an anchor', async () => {
-    const task = await tokened.task('ending')
-    dying.push([task, await scenario.active(task)])
-    // rows of attempts that failed before it may be there as well
-    const row = (await tokened.rows(task)).find(({ state }) => state === 'Issued')
-    await strike({ match: `^DELETE .*/secrets/taskbound-${row?.handle}.anchor$` }, () => end(task))
-  }, 90_000)
-
-  test.each(points)(
-    '$at',
-    async ({ at, ...fault }) => {
-      const name = `killed-${points.findIndex((point) => point.at === at)}`
-      live.push(name)
-      await strike(fault, () => tokened.task(name))
-    },
-    90_000,
-  )
-
-  test('each task that is alive has one token, and no other has any; at the end there is none', async () => {
-    await start()
-    const tokens = await Promise.all(live.map((name) => eventually(() => scenario.active(name), { timeoutMs: 60_000 })))
-    for (const token of tokens) expect((await tokened.review(token, tokened.audience)).authenticated).toBe(true)
-    const rowsOf = async (names: readonly string[]) => (await Promise.all(names.map(tokened.rows))).flat()
-    const alive = ['ordered', 'renewed', ...live]
-    await eventually(
-      async () => {
-        const issued = (await rowsOf(alive)).filter(({ state }) => state !== 'Revoked')
-        expect(issued.map(({ state }) => state)).toEqual(alive.map(() => 'Issued'))
-        // and the one that a finalizer holds
-        const kept = [...issued, ...(await tokened.rows('held'))].map(({ handle }) => `taskbound-${handle}.anchor`)
-        expect([...(await tokened.anchors())].sort()).toEqual(kept.sort())
-      },
-      { timeoutMs: 60_000 },
-    )
-    live.forEach((name, i) => void dying.push([name, tokens[i] ?? '']))
-    const counts = await Promise.all(live.map(async (name) => (await tokened.rows(name)).length))
-    await Promise.all(alive.map(end))
-    await Promise.all(dying.map(([task, token]) => tokened.refusedAfter(token, task, 40_000)))
-    const tasks = [...alive, 'ending', 'twice']
-    await eventually(async () => expect((await rowsOf(tasks)).filter(({ state }) => state !== 'Revoked')).toEqual([]), {
-      timeoutMs: 40_000,
-    })
-    points.forEach(({ at }, i) => {
-      kills.note('issue', at, 'killed after', `live, ${counts[i]} row${counts[i] === 1 ? '' : 's'}; then dead`)
-    })
-    kills.note('end', 'the deletion of the anchor', 'killed after', 'dead')
-  }, 180_000)
-})
 
 test('the token whose anchor was held is refused within 70 seconds', async () => {
   const ms = await held
   console.log(`refused by TokenReview ${Math.round(ms)} ms after the end, with its anchor held`)
   expect(ms).toBeLessThan(72_000)
   const [row] = await tokened.rows('held')
-  // the seconds are counted again by each leader that was killed meanwhile
+  // the seconds are counted again by each leader
   expect(row?.message).toContain('finalizer')
   const anchor = scenario.path('secrets', `taskbound-${row?.handle}.anchor`)
   await scenario.kube.must('PATCH', anchor, { metadata: { finalizers: null } }, merge)

@@ -34,7 +34,9 @@ test('their agents had their credentials', async () => {
   expect(await logs('pod/research-summarize')).toContain('summarize: the credential is here')
   const regions = await logs('--selector batch.kubernetes.io/job-name=parallel-report')
   expect(regions.trim().split('\n').sort()).toEqual([0, 1, 2].map((n) => `region ${n}: the credential is here`))
-  await eventually(async () =>
-    expect(await docs.shell('kubectl -n taskbound-examples-worker logs deployment/worker')).toMatch(/north: worked[\s\S]*south: worked/),
+  await eventually(
+    async () =>
+      expect(await docs.shell('kubectl -n taskbound-examples-worker logs deployment/worker')).toMatch(/north: worked[\s\S]*south: worked/),
+    { timeoutMs: 60_000 },
   )
 })

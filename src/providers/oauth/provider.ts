@@ -159,8 +159,10 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     const waits = ends.flatMap((one) => (one.ok && one.value !== undefined ? [one.value] : [])).sort((a, b) => b.until - a.until)
     const [longest] = waits
     if (longest === undefined) return ok(undefined)
-    const deadIn = milliseconds(longest.until - clock.now())
-    return fail({ reason: 'RevocationUnconfirmed', message: `${where}: ${longest.why}`, deadIn })
+    // who sent it in time may have an answer yet, and keeps it then
+    const underWay = longest.until > plus(plus(clock.now(), settling), deadAfter(params))
+    const message = `${where}: ${longest.why}`
+    return fail({ reason: 'RevocationUnconfirmed', message, ...(underWay ? {} : { until: longest.until }) })
   }
 
   return createOutsideProvider(deps.prefix, {

@@ -177,12 +177,14 @@ export function createLedger(deps: LedgerDeps): Ledger {
     clean: cleaning.found,
   })
 
+  /** What a task says of it, and goes on by. */
+  const shownOf = (lease: Lease): string => `${isOpen(lease)} ${isExpiring(lease)} ${lease.message}`
   leases.subscribe(({ before, after }) => {
     const lease = after ?? before
     if (lease === undefined) return
     if (after !== undefined) look(after, isOpen(after) ? 'new' : 'resync')
     // a row that begins says nothing of its task: the pass that wrote it is not over yet
-    const told = before !== undefined && (after === undefined || isOpen(before) !== isOpen(after) || before.message !== after.message)
+    const told = before !== undefined && (after === undefined || shownOf(before) !== shownOf(after))
     if (told) deps.changed(lease.task.key)
     retirements.follow(before, after)
     if (after !== undefined && !isOpen(after)) dying.wake(after.handle)

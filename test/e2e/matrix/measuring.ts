@@ -25,7 +25,8 @@ export async function createMeasuring(types: readonly string[]): Promise<Measuri
   }
   try {
     await operator.active()
-    const context = { scenario, gate: undefined, issuer: operator.issuer, operator, delivered: () => [] }
+    const nothing = { gate: undefined, delivered: () => [], requested: () => new Map() }
+    const context = { scenario, issuer: operator.issuer, operator, ttlSeconds: 300, now: Date.now, ...nothing }
     for (const type of types) {
       const known = starters[type]
       if (known === undefined) throw new Error(`there is no source ${type}`)

@@ -1,4 +1,4 @@
-// A namespace with a hundred live tasks of the types that the common matrix does not kill is deleted, the provider objects before it: it goes,
+// A namespace with a hundred live tasks of the types that end slowly is deleted, the provider objects before it: it goes,
 // whether an operator runs or not, and whoever is shown what was given takes none of it any more.
 
 import { afterEach, expect, test } from '@jest/globals'
@@ -8,9 +8,8 @@ import { freeLease } from '../faults/tokens.ts'
 import { createMeasuring, type Measuring } from './measuring.ts'
 import { gone, remove } from './removal.ts'
 import { decode, type Fields, type Source } from './subject.ts'
-import { killedApart, sources } from './subjects.ts'
+import { slow as types } from './subjects.ts'
 
-const types = Object.keys(sources).filter((type) => type in killedApart)
 const each = Math.ceil(100 / types.length)
 
 let measuring: Measuring | undefined

@@ -1,5 +1,5 @@
-// The crash matrix in Markdown: a table a type of provider, a row an await, a column a fault. For a type that a test
-// of its own kills, a row a fault, and why it is killed apart.
+// The crash matrix in Markdown: a table a type of provider, a row an await, a column a fault. For a type that a test of
+// its own kills, a row a fault, and why it is killed apart.
 
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
@@ -20,18 +20,6 @@ const apart: Readonly<Record<string, readonly string[]>> = {
   aws: [
     'AWS ends no session: one whose answer was lost lives on to its expiry, the row waits for that and says so, and another is made at once. So',
     'a crash, or any end, leaves behind at most what expires by itself, and what is looked at here is the lost answer alone.',
-  ],
-  githubApp: [
-    'Killed by a test of its own: a token whose answer was lost lives on for its hour. Nobody has it, so nobody can end it, the row says so and',
-    'stays open until then; no round of the others could wait for that.',
-  ],
-  oauth: [
-    'Killed by a test of its own: a token whose answer was lost lives on to its expiry. Nobody has it, so nobody can end it, and the row says so',
-    'and waits; the test waits with it, by clocks that it sets forward.',
-  ],
-  serviceAccountToken: [
-    'Killed by a test of its own: nobody can ask the API server for a list of the tokens that are alive, and it remembers for ten seconds that one',
-    'was good. So what tokens are bound to is counted, which each token dies with, and what the Secrets hold is reviewed.',
   ],
   static: [
     'Not killed: at the source nothing is made and nothing is ended, so there is nothing that a crash could leave behind. The value is there',
@@ -92,6 +80,8 @@ export function crashPage(
     '',
     '"live, attempt 2, 2 rows": the task has a credential that works, of its second attempt, and the ledger has two rows, of which one is dead.',
     '"then dead": it ended, what it was given works no more, and the server has nothing alive.',
+    '"1 open until what nobody holds expires": the answer that brought a token was, or may have been, lost. Who has none cannot end it; its row says',
+    'until when it may live, and the server has nothing alive but one such token for each such row.',
     '',
     'The types whose table has a column for each fault are killed so, all at once. Each of the others says why it is killed apart, or not at all,',
     'and its rows are all that was done to it.',

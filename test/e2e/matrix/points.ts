@@ -3,16 +3,20 @@
 import type { Call, TrapOptions } from '../../support/faults/gate.ts'
 import type { OneTask, Point, Step } from './subject.ts'
 
+type Named = (name: string, task: OneTask) => boolean
+const anything: Named = () => true
+
 const kube =
-  (pattern: RegExp) =>
+  (pattern: RegExp, named = anything) =>
   (task: OneTask) =>
   (call: Call): boolean =>
-    call.to === 'kube' && call.task === task.name && pattern.test(call.what)
+    call.to === 'kube' && call.task === task.name && pattern.test(call.what) && named(call.name ?? '', task)
 
+const given: Named = (name, task) => name === `taskbound-${task.name}`
 const status = kube(/^PATCH .*\/agenttasks\/[^/]+\/status$/)
-const posted = kube(/^POST .*\/secrets$/)
-const replaced = kube(/^PUT .*\/secrets\//)
-const deleted = kube(/^DELETE .*\/secrets\//)
+const posted = kube(/^POST .*\/secrets$/, given)
+const replaced = kube(/^PUT .*\/secrets\//, given)
+const deleted = kube(/^DELETE .*\/secrets\//, given)
 const row = kube(/^POST .*\/credentialleases$/)
 const rowStatus = kube(/^PATCH .*\/credentialleases\/[^/]+\/status$/)
 type Match = typeof status
@@ -40,9 +44,9 @@ export const inside: readonly Point[] = [
 
 /**
  * Those of a type that has rows, around its own.
- * @param renews whether a renewal asks the source, and writes the Secret again
+ * @param closing which note in the row after the deletion of the Secret says that it is dead
  */
-export function outside(own: readonly Point[]): readonly Point[] {
+export function outside(own: readonly Point[], closing = 1): readonly Point[] {
   const of = (step: Step): readonly Point[] => own.filter((one) => one.step === step)
   return [
     point('issue', 'the status with the intent', status),
@@ -57,13 +61,28 @@ export function outside(own: readonly Point[]): readonly Point[] {
     point('renew', 'the row', rowStatus, { since: replaced }),
     point('end', 'the deletion of the Secret', deleted),
     ...of('end'),
-    point('end', 'the row that says Revoked', rowStatus, { since: deleted }),
+    point('end', 'the row that says Revoked', rowStatus, { since: deleted, nth: closing }),
     point('end', 'the last status', status, { since: deleted }),
   ]
 }
 
 /** A note in the row, before what it notes is asked for. */
 export const noted = (step: 'issue' | 'renew', at: string, nth: number): Point => point(step, at, rowStatus, { nth })
+
+/** A note in the row that it dies, before it is dead. */
+export const dying = (at: string): Point => point('end', at, rowStatus, { since: deleted })
+
+/** A call to the API server about what belongs to a row and is called after it: its anchor, or what is kept. */
+export const beside = (step: Step, at: string, pattern: RegExp, name: RegExp): Point =>
+  point(
+    step,
+    at,
+    kube(pattern, (its) => name.test(its)),
+  )
+
+/** What a source wants to see before it ends something: it is kept, or forgotten. */
+export const kept = (step: Step): Point =>
+  beside(step, step === 'end' ? 'the deletion of what is kept' : 'what is kept', /\/secrets(\/|$)/, /^taskbound-kept-/)
 
 /** Any handle, where the task has none yet. */
 const anyHandle = 'tb[a-z2-7]{36}'

@@ -41,7 +41,7 @@ test.each([409, 429, 500] as const)(
     const tasks = world.name(`refused-${status}`, world.subjects)
     await world.create(tasks)
     await world.live(tasks, 'issue')
-    world.operator.signal('SIGUSR2')
+    world.jump()
     await world.live(tasks, 'renew')
     await world.dead(tasks)
     expect(refusing.count()).toBeGreaterThan(10)

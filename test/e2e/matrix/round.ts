@@ -52,7 +52,7 @@ export async function round(world: World, step: Step, index: number, fault: Faul
   })
   try {
     if (step === 'issue') await world.create(tasks)
-    if (step === 'renew') world.operator.signal('SIGUSR2')
+    if (step === 'renew') world.jump()
     if (step === 'end') await end(world, tasks)
     await eventually(
       () => {

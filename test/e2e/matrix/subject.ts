@@ -36,8 +36,14 @@ export interface Context {
   /** URL of the issuer, whoever leads */
   readonly issuer: string
   readonly operator: RunningOperator
+  /** what a task asks for, and what a source gives that decides that itself */
+  readonly ttlSeconds: number
+  /** epoch milliseconds by the clock of whoever leads, for a stand-in that is strict about times */
+  now(): number
   /** whatever was ever written into a Secret */
   delivered(): readonly Fields[]
+  /** every token of a ServiceAccount that was ever made, with the name of what it is bound to */
+  requested(): ReadonlyMap<string, string>
 }
 
 /** What it takes to measure how soon a credential is refused. */
@@ -69,6 +75,8 @@ export interface Subject extends Source {
   readonly renewal: 'InPlace' | 'Successor'
   /** for how long at most something may live that the server itself lost, when whoever asked for it was gone; default 0 */
   readonly lostLifeMs?: number
+  /** Nobody can end what a lost answer brought: it lives to its expiry, and for each one a row of its task must say so. */
+  readonly lostExpires?: true
   /** Ids of all that is alive at the server and ours. */
   alive(): Promise<readonly string[]>
   /**

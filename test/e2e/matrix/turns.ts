@@ -7,17 +7,20 @@ import { createWorld, type World } from './world.ts'
 
 const turn = Number(process.env['TASKBOUND_TEST_TURN'] ?? Math.floor(Date.now() / 86_400_000))
 
-/** @param parts one round of so many is done each time */
-export function testRounds(parts: Readonly<Partial<Record<Fault, number>>>): void {
+/**
+ * @param parts one round of so many is done each time
+ * @param types of the subjects; default those that are ended at once
+ */
+export function testRounds(parts: Readonly<Partial<Record<Fault, number>>>, types?: readonly string[]): void {
   let world: World
   const results: Result[] = []
 
   beforeAll(async () => {
-    world = await createWorld()
+    world = await createWorld(types)
   }, 600_000)
   afterAll(async () => {
     const line = ({ type, step, at, fault, found }: Result): string =>
-      `${type.padEnd(10)} ${step.padEnd(6)} ${at.padEnd(34)} ${fault.padEnd(14)} ${found}`
+      `${type.padEnd(19)} ${step.padEnd(6)} ${at.padEnd(34)} ${fault.padEnd(14)} ${found}`
     console.log([`turn ${turn}`, ...results.map(line)].join('\n'))
     await world?.close()
   })

@@ -1,7 +1,10 @@
 // An authorization server beside the real API server: a provider at it, with its permit, and ways to see what a task has of it.
 
+import type { JSONWebKeySet } from 'jose'
+import type { Fake } from '../../providers/oauth/fake.ts'
+import type { RunningOperator } from '../../support/operator.ts'
 import { removeRows } from './rows.ts'
-import type { Scenario } from './scenario.ts'
+import { get, type Scenario } from './scenario.ts'
 
 const operatorNamespace = 'taskbound-system'
 const api = '/apis/taskbound.dev/v1alpha1'
@@ -18,6 +21,8 @@ export interface Authorized {
   readonly credential: Readonly<Record<string, unknown>>
   /** Makes the provider at this server, and its permit. */
   provide(oauth: Readonly<Record<string, unknown>>): Promise<void>
+  /** The same at a strict stand-in, which from now on takes the assertions and logins of this operator. */
+  provideAt(fake: Fake, operator: Pick<RunningOperator, 'issuer'>): Promise<void>
   /** A task that asks for a token; answers its name. */
   task(name?: string, spec?: Readonly<Record<string, unknown>>): Promise<string>
   /** Rows of the ledger of one task. */
@@ -29,7 +34,8 @@ export interface Authorized {
   close(): Promise<void>
 }
 
-export function createAuthorized(scenario: Scenario): Authorized {
+/** @param lifeSeconds what its tokens live, which the server alone decides */
+export function createAuthorized(scenario: Scenario, lifeSeconds = 300): Authorized {
   const { kube } = scenario
   const name = `${scenario.name}-sso`
   const allRows = async (): Promise<readonly Row[]> => (await kube.must('GET', rowsPath)).items as Row[]
@@ -38,7 +44,7 @@ export function createAuthorized(scenario: Scenario): Authorized {
     providerRef: { kind: 'ClusterCredentialProvider', name },
     audience: 'https://payroll-api.corp.example',
     scopes: ['payroll:read'],
-    ttlSeconds: 300,
+    ttlSeconds: lifeSeconds,
   }
   const authorized: Authorized = {
     credential,
@@ -51,7 +57,13 @@ export function createAuthorized(scenario: Scenario): Authorized {
           type: 'oauth',
           namespaces: { matchLabels: { 'test.taskbound.dev/scenario': scenario.name } },
           allowedAddresses: ['127.0.0.0/8', '::1'],
-          oauth: { clientId: 'taskbound', scopes: ['payroll:read'], audiences: [credential.audience], maxTTLSeconds: 300, ...oauth },
+          oauth: {
+            clientId: 'taskbound',
+            scopes: ['payroll:read'],
+            audiences: [credential.audience],
+            maxTTLSeconds: lifeSeconds,
+            ...oauth,
+          },
         },
       })
       await kube.must('POST', `${api}/clusteragentpolicies`, {
@@ -62,6 +74,12 @@ export function createAuthorized(scenario: Scenario): Authorized {
           cedar: `@id("oauth") permit (principal in Taskbound::Namespace::"${scenario.namespace}", action, resource == Taskbound::ClusterProvider::"${name}");`,
         },
       })
+    },
+    async provideAt(fake, { issuer }) {
+      const keys = async (path: string) => JSON.parse(await get(`${issuer}${path}`)) as JSONWebKeySet
+      fake.trusted = { client: await keys('/client/keys'), login: await keys('/login/keys'), loginIssuer: `${issuer}/login` }
+      fake.life = lifeSeconds
+      await authorized.provide({ issuer: fake.issuer, caBundle: fake.caBundle })
     },
     task: (task, spec = {}) => scenario.task({ ...(task === undefined ? {} : { name: task }), spec, credential }),
     rows: async (task) => (await allRows()).filter(({ spec }) => spec.task.name === task && spec.task.namespace === scenario.namespace),

@@ -2,6 +2,7 @@
 
 import { app, type Fake, pem, startFake } from '../../providers/github-app/fake.ts'
 import { eventually } from '../../support/cluster.ts'
+import type { Reached } from '../../support/faults/httpsproxy.ts'
 import { removeRows } from './rows.ts'
 import type { Scenario } from './scenario.ts'
 
@@ -30,9 +31,11 @@ export interface Hubbed {
   close(): Promise<void>
 }
 
-export async function createHubbed(scenario: Scenario): Promise<Hubbed> {
+/** @param reach by what address the provider reaches it; default its own */
+export async function createHubbed(scenario: Scenario, reach = async (own: Reached): Promise<Reached> => own): Promise<Hubbed> {
   const { kube } = scenario
   const fake = await startFake()
+  const { address, caBundle } = await reach({ address: `https://localhost:${fake.port}`, caBundle: fake.caBundle })
   const name = `${scenario.name}-github`
   const credential = {
     name: 'git',
@@ -40,7 +43,7 @@ export async function createHubbed(scenario: Scenario): Promise<Hubbed> {
     github: { repositories: ['ledger'], permissions: { contents: 'read' } },
   }
   await kube.must('POST', secretsPath, {
-    metadata: { name, annotations: { 'taskbound.dev/origin': `localhost:${fake.port}` } },
+    metadata: { name, annotations: { 'taskbound.dev/origin': new URL(address).host } },
     stringData: { 'private-key.pem': pem },
   })
   await kube.must('POST', `${api}/clustercredentialproviders`, {
@@ -52,8 +55,8 @@ export async function createHubbed(scenario: Scenario): Promise<Hubbed> {
       namespaces: { matchLabels: { 'test.taskbound.dev/scenario': scenario.name } },
       allowedAddresses: ['127.0.0.0/8', '::1'],
       githubApp: {
-        apiUrl: `https://localhost:${fake.port}`,
-        caBundle: fake.caBundle,
+        apiUrl: address,
+        caBundle,
         account: app.account,
         clientId: app.clientId,
         installationId: app.installationId,

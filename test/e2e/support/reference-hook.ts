@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import { createWebhookServer, type WebhookServer } from '../../../examples/webhook/webhook-server.ts'
 import { ownCertificate } from '../../support/certificate.ts'
+import type { Reached } from '../../support/faults/httpsproxy.ts'
 import type { Scenario } from './scenario.ts'
 
 const api = '/apis/taskbound.dev/v1alpha1'
@@ -32,12 +33,6 @@ const keysOf =
     })
     return createLocalJWKSet(JSON.parse(answer) as JSONWebKeySet)(header, token)
   }
-
-interface Reached {
-  /** `https://host:port` */
-  readonly address: string
-  readonly caBundle: string
-}
 
 /**
  * @param issuer URL of the issuer of logins

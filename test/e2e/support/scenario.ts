@@ -1,7 +1,7 @@
 // What an end-to-end test of tasks needs around them: a namespace with an agent, a provider and a permit, ways to end a task, and a
 // verifier that checks tokens as the example resource server does, by the issuer's own documents.
 
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { Agent, request as requestTls } from 'node:https'
 import { inflateSync } from 'node:zlib'
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
@@ -210,6 +210,9 @@ export function agent(name: string, more: Readonly<Record<string, unknown>> = {}
   }
 }
 
+/** By which a test tells secrets apart, and may name them. */
+export const digest = (secret: string): string => createHash('sha256').update(secret).digest('hex').slice(0, 16)
+
 /** Starts one operator and waits until it has taken over. */
 export async function runOperator(options: Partial<OperatorOptions> = {}): Promise<RunningOperator> {
   const operator = await startOperator({ kubeconfig: process.env['KUBECONFIG'] ?? '', ...options })
@@ -237,7 +240,8 @@ export async function judge(issuer: string, token: string, currentDate = new Dat
 // Certificates are the business of other tests; here the issuer is our own process on loopback.
 const trusting = new Agent({ rejectUnauthorized: false })
 
-function get(url: string): Promise<string> {
+/** What anybody may read of the issuer. */
+export function get(url: string): Promise<string> {
   return new Promise((resolve, reject) => {
     requestTls(url, { agent: trusting }, (response) => {
       let text = ''

@@ -178,6 +178,19 @@ describe('a row', () => {
     expect(w.overruns).toEqual([])
   })
 
+  test('that is only waited for any more tells its task so, though it says the same', async () => {
+    const w = world()
+    const name = await issued(w)
+    const lost = { reason: 'RevocationUnconfirmed', message: 'its answer was lost' } as const
+    w.source.revoke = async () => fail(lost)
+    expect(await w.ledger.revoke(name)).toMatchObject({ reason: 'RevocationUnconfirmed' })
+    const before = w.changed.length
+    w.source.revoke = async () => fail({ ...lost, until: time(960) })
+    w.ledger.provider('corp')
+    await eventually(() => expect(w.ledger.facts(live.uid)).toMatchObject([{ expiring: true }]))
+    expect(w.changed.slice(before)).toEqual([live.key])
+  })
+
   test('is revoked when its record does not hold it any more, whoever told so', async () => {
     const w = world()
     const name = await issued(w)

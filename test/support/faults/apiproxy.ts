@@ -26,13 +26,19 @@ export interface ApiProxy {
   delivered(): readonly { readonly task: string; readonly data: Readonly<Record<string, string>> }[]
   /** the task of each row of the ledger that was written, by handle */
   handles(): ReadonlyMap<string, string>
+  /** every token of a ServiceAccount that was ever made, with the name of what it is bound to, whoever got the answer */
+  requested(): ReadonlyMap<string, string>
   close(): Promise<void>
 }
 
 interface Written {
   readonly metadata?: { readonly name?: string }
   readonly data?: Readonly<Record<string, string>>
-  readonly spec?: { readonly task?: { readonly name?: string } }
+  readonly spec?: {
+    readonly task?: { readonly name?: string }
+    readonly boundObjectRef?: { readonly name?: string }
+    readonly token?: string
+  }
 }
 
 const reasons = { 409: 'Conflict', 429: 'TooManyRequests', 500: 'InternalError' } as const
@@ -52,6 +58,7 @@ export async function startApiProxy(gate: Gate, kubeconfig: string, copy: string
   const target = new URL(cluster.server)
   const own = ownCertificate()
   const handles = new Map<string, string>()
+  const requested = new Map<string, string>()
   const delivered: { readonly task: string; readonly data: Readonly<Record<string, string>> }[] = []
   const sessions = new Map<ServerHttp2Session, ClientHttp2Session>()
 
@@ -72,14 +79,16 @@ export async function startApiProxy(gate: Gate, kubeconfig: string, copy: string
     return made
   }
 
-  /** Whose it is; a row names its task only where it is made. */
+  /** Whose it is: a row names its task only where it is made, and what is kept or made for a row names only the row. */
   function callOf(method: string, path: string, body: Written): Call {
-    const row = /\/credentialleases\/(tb[a-z2-7]+)/.exec(path)?.[1]
-    const named = body.metadata?.name ?? ''
-    if (method === 'POST' && path.endsWith('/credentialleases')) handles.set(named, body.spec?.task?.name ?? '')
-    const posted = path.endsWith('/secrets') ? named.replace(/^taskbound-/, '') : handles.get(named)
-    const task = /\/agenttasks\/([^/?]+)/.exec(path)?.[1] ?? /\/secrets\/taskbound-([^/?]+)/.exec(path)?.[1]
-    return { to: 'kube', what: `${method} ${path.split('?')[0]}`, task: task ?? (row === undefined ? posted : handles.get(row)) }
+    const { boundObjectRef, token = '' } = body.spec ?? {}
+    const said = body.metadata?.name ?? boundObjectRef?.name ?? requested.get(token)
+    const name = said ?? /\/secrets\/([^/?]+)/.exec(path)?.[1]
+    if (method === 'POST' && path.endsWith('/credentialleases')) handles.set(name ?? '', body.spec?.task?.name ?? '')
+    const row = handles.get(/tb[a-z2-7]{36}/.exec(`${path} ${name}`)?.[0] ?? '')
+    const given = /\/secrets(\/|$)/.test(path) ? name?.replace(/^taskbound-/, '') : undefined
+    const task = row ?? /\/agenttasks\/([^/?]+)/.exec(path)?.[1] ?? given
+    return { to: 'kube', what: `${method} ${path.split('?')[0]}`, task, name }
   }
 
   async function pass(near: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
@@ -105,15 +114,20 @@ export async function startApiProxy(gate: Gate, kubeconfig: string, copy: string
     const far = upstreamOf(session).request(asked, { endStream: body.length === 0 })
     if (body.length > 0) far.end(body)
     far.on('error', cut)
-    near.once('close', () => far.close())
+    const makesToken = /\/serviceaccounts\/[^/]+\/token$/.test(call.what)
+    // what is made is known here, also where nobody waits for it any more
+    if (!makesToken) near.once('close', () => far.close())
     const [answer] = (await once(far, 'response')) as [IncomingHttpHeaders]
     const ok = Number(answer[':status']) < 300
-    if (ok && call.task !== undefined && / .*\/secrets(\/|$)/.test(call.what) && (method === 'POST' || method === 'PUT'))
-      delivered.push({ task: call.task, data: json.data ?? {} })
+    const text = makesToken ? Buffer.concat(await far.toArray()).toString() : undefined
+    if (ok && text !== undefined) requested.set(JSON.parse(text).status.token, call.name ?? '')
+    const given = /^(POST|PUT) .*\/secrets(\/|$)/.test(call.what) && call.name === `taskbound-${call.task}`
+    if (ok && call.task !== undefined && given) delivered.push({ task: call.task, data: json.data ?? {} })
     if (writes && (await gate.after(call)) === 'cut') return cut()
     if (near.destroyed) return
     near.respond(answer as OutgoingHttpHeaders)
-    far.pipe(near)
+    if (text === undefined) far.pipe(near)
+    else near.end(text)
   }
 
   const server = createSecureServer({ cert: own.cert, key: own.key })
@@ -130,6 +144,7 @@ export async function startApiProxy(gate: Gate, kubeconfig: string, copy: string
     refuse: () => undefined,
     delivered: () => delivered,
     handles: () => handles,
+    requested: () => requested,
     async close() {
       for (const [near, far] of sessions) {
         far.destroy()

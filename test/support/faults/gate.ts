@@ -11,6 +11,8 @@ export interface Call {
   readonly what: string
   /** the task that it is about, where that can be told */
   readonly task?: string | undefined
+  /** of what is written to `kube`, where it says so itself */
+  readonly name?: string | undefined
 }
 
 export interface TrapOptions {

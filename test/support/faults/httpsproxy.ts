@@ -7,11 +7,15 @@ import { ownCertificate } from '../certificate.ts'
 import { listening } from '../listening.ts'
 import type { Call, Gate } from './gate.ts'
 
-export interface HttpsProxy {
-  readonly port: number
-  /** `https://localhost:<port>` */
+/** Where a source is reached. */
+export interface Reached {
+  /** `https://host:port` */
   readonly address: string
   readonly caBundle: string
+}
+
+export interface HttpsProxy extends Reached {
+  readonly port: number
   close(): Promise<void>
 }
 
