@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { ways } from '../e2e/matrix/endings.ts'
-import { endless, killedApart, neverKilled, sources, subjects } from '../e2e/matrix/subjects.ts'
+import { absent, endless, killedApart, neverKilled, sources, spared, subjects } from '../e2e/matrix/subjects.ts'
 import { readCrds, walk } from '../generate/crds.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -17,6 +17,10 @@ test('every type of provider is killed, or is said not to be, and its end is mea
   expect([...Object.keys(subjects), ...Object.keys(killedApart), ...neverKilled].sort()).toEqual([...types].sort())
   expect([...Object.keys(sources), ...endless].sort()).toEqual([...types].sort())
   for (const [type, { points }] of Object.entries(subjects)) expect([type, points.length]).not.toEqual([type, 0])
+})
+
+test('every type of provider is there while writes are refused, or is said not to be', () => {
+  expect([...Object.keys({ ...subjects, ...spared }), ...absent].sort()).toEqual([...types].sort())
 })
 
 test('what is killed by tests of its own is killed by tests that are there', () => {

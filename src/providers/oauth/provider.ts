@@ -75,7 +75,8 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     const until = plus(clock.now(), life === undefined ? deadAfter(params) : milliseconds(life * 1000 + leeway))
     // a server that gives more than it should has given it: the row waits for that
     if (until > waits) await record(writeReference([...alive, { number, until }]))
-    const taken = await take(params, keep, { number, tokens: tokensOf(answer.value), until }, answer.value, asked)
+    const given = { number, tokens: tokensOf(answer.value), until }
+    const taken = await take(params, keep, given, answer.value, asked, () => record(writeReference(alive)))
     if (!taken.ok) return taken
     const { token } = taken.value
     return ok({ fields: { token }, expiresAt: earliest(end, wholeSecond(plus(begun, seconds(taken.value.life)))) ?? end })
@@ -101,19 +102,27 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     return answer ?? fail({ sentence: 'the server has no token endpoint', sent: false })
   }
 
-  /** Keeps what was given before anything of it is judged, and gives it back where it is not what was asked for. */
+  /**
+   * Keeps what was given before anything of it is judged, and gives it back where it is not what was asked for, or nobody could end it later.
+   * @param forget what is not kept and nevertheless known to be dead is not waited for
+   */
   async function take(
     params: OauthParams,
     keep: Keep,
     given: KeptTokens,
     answer: Json,
     asked: Asked,
+    forget: () => Promise<unknown>,
   ): Promise<Result<Grant, string | Failure>> {
     const kept = given.tokens.length === 0 ? ok(undefined) : await keep(writeKept(given), given.until)
-    const read = kept.ok ? await judged(params, answer, asked) : kept
+    const read = await judged(params, answer, asked)
+    if (kept.ok && read.ok) return read
+    const ends: Result<string | undefined, string>[] = []
     // what is not heard is repeated by whoever works off the row
-    if (!read.ok) for (const token of given.tokens) await client.end(params, token)
-    return read
+    for (const token of given.tokens) ends.push(await client.end(params, token))
+    // that it is not active says something only where it was called active before
+    if (!kept.ok && read.ok && ends.every((end) => end.ok && end.value === undefined)) await forget()
+    return kept.ok ? read : kept
   }
 
   async function judged(params: OauthParams, answer: Json, asked: Asked): Promise<Result<Grant, string>> {

@@ -77,6 +77,8 @@ export interface Subject extends Source {
   readonly lostLifeMs?: number
   /** Nobody can end what a lost answer brought: it lives to its expiry, and for each one a row of its task must say so. */
   readonly lostExpires?: true
+  /** where nobody can end it: why `Revoked` stays False at the end of its task, though its Secret goes, and it works on */
+  readonly remains?: 'ValueRemains'
   /** Ids of all that is alive at the server and ours. */
   alive(): Promise<readonly string[]>
   /**

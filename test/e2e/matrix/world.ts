@@ -12,7 +12,7 @@ import { type OperatorOptions, type RunningOperator, startOperator } from '../..
 import { freeLease } from '../faults/tokens.ts'
 import { createScenario, type Scenario } from '../support/scenario.ts'
 import { decode, type Fields, type OneTask, type Subject } from './subject.ts'
-import { slow, subjects as starters } from './subjects.ts'
+import { subjects as killed, slow, spared } from './subjects.ts'
 
 const ledger = '/apis/taskbound.dev/v1alpha1/namespaces/taskbound-system/credentialleases'
 
@@ -26,6 +26,8 @@ export interface Lives {
 const short: Lives = { ttlSeconds: 300, jump: 170_000 }
 /** As short as may be for all types. */
 export const long: Lives = { ttlSeconds: 600, jump: 420_000 }
+
+const starters = { ...killed, ...spared }
 
 const patient = { timeoutMs: 240_000, everyMs: 100 }
 /** How long something may be alive that will be dead in a moment, before it counts as lost by its server. */
@@ -80,7 +82,7 @@ const openOf = (rows: readonly Row[]): readonly Row[] => rows.filter(({ state, w
 
 /** @param types of the subjects; default those that are ended at once */
 export async function createWorld(
-  types: readonly string[] = Object.keys(starters).filter((type) => !slow.includes(type)),
+  types: readonly string[] = Object.keys(killed).filter((type) => !slow.includes(type)),
   { ttlSeconds, jump } = types.some((type) => slow.includes(type)) ? long : short,
 ): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'taskbound-matrix-'))
@@ -215,7 +217,8 @@ export async function createWorld(
       const { Ready, Revoked } = await scenario.conditions(task)
       if (Ready?.reason !== 'Completed') throw new Error(`task ${task} is ${Ready?.reason}: ${Ready?.message}`)
       const waits = (await rowsOf(subject, task)).some((row) => row.waits)
-      if (waits ? Revoked?.reason !== 'ExpiresAt' : Revoked?.status !== 'True')
+      const left = waits ? 'ExpiresAt' : subject.remains
+      if (left === undefined ? Revoked?.status !== 'True' : Revoked?.reason !== left)
         throw new Error(`task ${task} is not revoked: ${Revoked?.message}`)
       if ((await kube.request('GET', scenario.path('secrets', `taskbound-${task}`))).status !== 404)
         throw new Error(`the Secret of ${task} is still there`)
@@ -224,7 +227,8 @@ export async function createWorld(
     return eventually(async () => {
       const rows = await rowsOf(subject, task)
       if (openOf(rows).length > 0) throw new Error(`rows of ${task}: ${rows.map(({ state }) => state).join(', ')}`)
-      for (const fields of fieldsOf(task)) if (await subject.works(fields)) throw new Error(`something of ${task} still works`)
+      for (const fields of fieldsOf(task))
+        if ((await subject.works(fields)) !== (subject.remains !== undefined)) throw new Error(`something of ${task} still works, or ended`)
       await known(subject, task, rows, [], begun)
       await forgotten(rows)
       return counted(rows)

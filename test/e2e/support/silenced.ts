@@ -1,10 +1,13 @@
 // Sources that a test can silence, one of each kind of provider that has one: behind a proxy that swallows everything.
 
+import { startFake } from '../../providers/oauth/fake.ts'
 import { type HoldingProxy, startHoldingProxy } from '../../support/faults/holding.ts'
 import type { RunningOperator } from '../../support/operator.ts'
+import { createAuthorized } from './authorized.ts'
 import { createDatabase } from './database.ts'
 import { createHooked } from './hooked.ts'
-import type { Scenario } from './scenario.ts'
+import { createHubbed } from './hubbed.ts'
+import { digest, type Scenario } from './scenario.ts'
 import { createVaulted } from './vaulted.ts'
 
 export interface Silenced {
@@ -27,8 +30,53 @@ export interface Silenced {
 const spec = { activeDeadlineSeconds: 86_400 }
 const nothing = async (): Promise<void> => undefined
 
+/** Longer than the test takes: what is alive is not renewed meanwhile, and dies by nothing but its end. */
+const long = 3600
+
 /** How each is made; a new type is an entry here. */
 const makers: Readonly<Record<string, (scenario: Scenario) => Promise<Silenced>>> = {
+  async githubApp(scenario) {
+    let proxy = undefined as unknown as HoldingProxy
+    const hubbed = await createHubbed(scenario, async ({ address, caBundle }) => {
+      proxy = await startHoldingProxy(Number(new URL(address).port))
+      return { address: `https://localhost:${proxy.port}`, caBundle }
+    })
+    return {
+      type: 'githubApp',
+      provider: String((hubbed.credential['providerRef'] as { name: string }).name),
+      credential: 'git',
+      proxy,
+      trust: nothing,
+      task: (name) => hubbed.task(name, { ttlSeconds: long }),
+      given: (task) => digestOf(scenario, task, 'git.token'),
+      alive: async () => hubbed.fake.alive().map(digest),
+      async close() {
+        await hubbed.close()
+        await proxy.close()
+      },
+    }
+  },
+  async oauth(scenario) {
+    const authorized = createAuthorized(scenario, long)
+    const fake = await startFake()
+    const proxy = await startHoldingProxy(Number(new URL(fake.issuer).port))
+    fake.issuer = `https://localhost:${proxy.port}`
+    return {
+      type: 'oauth',
+      provider: String((authorized.credential['providerRef'] as { name: string }).name),
+      credential: 'api',
+      proxy,
+      trust: (operator) => authorized.provideAt(fake, operator),
+      task: (name) => authorized.task(name, spec),
+      given: (task) => digestOf(scenario, task, 'api'),
+      alive: async () => fake.living().map(digest),
+      async close() {
+        await authorized.close()
+        await fake.close()
+        await proxy.close()
+      },
+    }
+  },
   async postgres(scenario) {
     let proxy = undefined as unknown as HoldingProxy
     const database = await createDatabase(scenario, {}, async ({ port }) => {
@@ -41,7 +89,7 @@ const makers: Readonly<Record<string, (scenario: Scenario) => Promise<Silenced>>
       credential: 'db',
       proxy,
       trust: nothing,
-      task: (name) => database.task(name, spec, { ttlSeconds: 3600 }),
+      task: (name) => database.task(name, spec, { ttlSeconds: long }),
       given: async (task) => (await database.given(task))?.username,
       alive: database.alive,
       async close() {
@@ -101,6 +149,11 @@ async function fieldOf(scenario: Scenario, task: string, key: string): Promise<s
   const { status, body } = await scenario.kube.request('GET', scenario.path('secrets', `taskbound-${task}`))
   const value: unknown = status === 200 ? body.data?.[key] : undefined
   return typeof value === 'string' ? Buffer.from(value, 'base64').toString() : undefined
+}
+
+async function digestOf(scenario: Scenario, task: string, key: string): Promise<string | undefined> {
+  const token = await fieldOf(scenario, task, key)
+  return token === undefined ? undefined : digest(token)
 }
 
 export const createSilenced = (scenario: Scenario): Promise<readonly Silenced[]> =>

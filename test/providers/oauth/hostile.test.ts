@@ -245,8 +245,24 @@ describe('a revocation', () => {
 
   test('of what cannot be kept is made at once, and nothing is delivered', async () => {
     world.refuses = (what) => what === 'value'
-    expect(failure(await world.issue())).toContain('could not be kept')
+    const task = await world.issue()
+    expect(failure(task)).toContain('could not be kept')
     expect([given().length, living()]).toEqual([1, []])
+    // it was seen to be dead, so nothing is waited for
+    expect((await task.revoke()).ok).toBe(true)
+  })
+
+  test.each<[string, 'cut' | Json]>([
+    ['does not answer', 'cut'],
+    ['never called it active', { active: false }],
+    ['calls it active still', { active: true }],
+  ])('of what cannot be kept is not believed of a server that %s', async (_, said) => {
+    world.refuses = (what) => what === 'value'
+    fake.after = ({ path }, answer) => (path !== '/introspect' ? undefined : said === 'cut' ? said : { ...answer, body: said })
+    const task = await world.issue()
+    expect(failure(task)).toContain('could not be kept')
+    fake.after = undefined
+    expect(await task.revoke()).toMatchObject({ ok: false, failure: { message: expect.stringContaining('nobody holds it') } })
   })
 
   test('is not asked for at an endpoint that was changed since', () => {
