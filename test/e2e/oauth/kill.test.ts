@@ -1,15 +1,12 @@
 // The operator is killed, or loses an answer, after the authorization server or the API server has acted, at every call that issues, renews or
 // ends a token. After a restart the server is asked: nothing is alive without a live task, nor twice, but what a row waits for.
 
-import { get } from 'node:https'
-import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import type { JSONWebKeySet } from 'jose'
 import { type Fake, startFake } from '../../providers/oauth/fake.ts'
 import { eventually } from '../../support/cluster.ts'
 import { type RunningOperator, startOperator } from '../../support/operator.ts'
 import { freeLease } from '../faults/tokens.ts'
-import { type Authorized, createAuthorized } from '../support/authorized.ts'
+import { type Authorized, createAuthorized, trustIn } from '../support/authorized.ts'
 import { collectKills } from '../support/kills.ts'
 import { createScenario, runOperator, type Scenario } from '../support/scenario.ts'
 
@@ -55,8 +52,7 @@ beforeAll(async () => {
   fake = await startFake()
   await freeLease(scenario)
   const first = await runOperator()
-  const [client, login] = [await keysAt(first, '/client/keys'), await keysAt(first, '/login/keys')]
-  fake.trusted = { client, login, loginIssuer: `${first.issuer}/login` }
+  fake.trusted = await trustIn(first)
   await authorized.provide({ issuer: fake.issuer, caBundle: fake.caBundle })
   issuerPort = first.issuerPort
   await first.stop()
@@ -73,14 +69,6 @@ afterAll(async () => {
   await fake?.close()
   await scenario?.close()
 })
-
-/** A key set that an operator publishes. Certificates are the business of other tests. */
-async function keysAt({ issuer }: RunningOperator, path: string): Promise<JSONWebKeySet> {
-  const body = await new Promise<string>((resolve, reject) => {
-    get(`${issuer}${path}`, { rejectUnauthorized: false }, (answer) => resolve(text(answer))).on('error', reject)
-  })
-  return JSON.parse(body) as JSONWebKeySet
-}
 
 /** Strikes at the next such call. Answers whether it has. */
 function arm({ call, fault }: Point, running: RunningOperator, mine: (token: string | undefined) => boolean): () => boolean {

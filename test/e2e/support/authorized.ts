@@ -1,5 +1,10 @@
 // An authorization server beside the real API server: a provider at it, with its permit, and ways to see what a task has of it.
 
+import { get } from 'node:https'
+import { text } from 'node:stream/consumers'
+import type { JSONWebKeySet } from 'jose'
+import type { Trusted } from '../../providers/oauth/fake.ts'
+import type { RunningOperator } from '../../support/operator.ts'
 import { removeRows } from './rows.ts'
 import type { Scenario } from './scenario.ts'
 
@@ -83,4 +88,15 @@ export function createAuthorized(scenario: Scenario): Authorized {
     },
   }
   return authorized
+}
+
+/** The keys that an operator publishes for those whom it asks. Certificates are the business of other tests. */
+export async function trustIn({ issuer }: RunningOperator): Promise<Trusted> {
+  const keysAt = async (path: string): Promise<JSONWebKeySet> => {
+    const body = await new Promise<string>((resolve, reject) => {
+      get(`${issuer}${path}`, { rejectUnauthorized: false }, (answer) => resolve(text(answer))).on('error', reject)
+    })
+    return JSON.parse(body) as JSONWebKeySet
+  }
+  return { client: await keysAt('/client/keys'), login: await keysAt('/login/keys'), loginIssuer: `${issuer}/login` }
 }

@@ -1,6 +1,8 @@
 // A strict stand-in for GitHub beside the real API server, with a provider for it, a permit, and ways to ask it what is alive.
 
-import { app, type Fake, pem, startFake } from '../../providers/github-app/fake.ts'
+import type { KeyPairKeyObjectResult } from 'node:crypto'
+import { request } from 'node:https'
+import { app, type Fake, keys, pemOf, startFake } from '../../providers/github-app/fake.ts'
 import { eventually } from '../../support/cluster.ts'
 import { removeRows } from './rows.ts'
 import type { Scenario } from './scenario.ts'
@@ -27,13 +29,22 @@ export interface Hubbed {
   /** What is kept sealed for rows of a task: names of Secrets. */
   kept(task: string): Promise<readonly string[]>
   onlyAlive(...tokens: readonly string[]): Promise<void>
+  /** The status that GitHub has for who asks it so, such as `GET installation/repositories`, with this bearer. */
+  ask(call: string, bearer: string): Promise<number>
   close(): Promise<void>
 }
 
-export async function createHubbed(scenario: Scenario): Promise<Hubbed> {
+export interface HubbedOptions {
+  /** told apart where a scenario has several */
+  readonly suffix?: string
+  /** of the App, where it is another one */
+  readonly pair?: KeyPairKeyObjectResult
+}
+
+export async function createHubbed(scenario: Scenario, { suffix = 'github', pair = keys }: HubbedOptions = {}): Promise<Hubbed> {
   const { kube } = scenario
-  const fake = await startFake()
-  const name = `${scenario.name}-github`
+  const fake = await startFake(pair)
+  const name = `${scenario.name}-${suffix}`
   const credential = {
     name: 'git',
     providerRef: { kind: 'ClusterCredentialProvider', name },
@@ -41,7 +52,7 @@ export async function createHubbed(scenario: Scenario): Promise<Hubbed> {
   }
   await kube.must('POST', secretsPath, {
     metadata: { name, annotations: { 'taskbound.dev/origin': `localhost:${fake.port}` } },
-    stringData: { 'private-key.pem': pem },
+    stringData: { 'private-key.pem': pemOf(pair) },
   })
   await kube.must('POST', `${api}/clustercredentialproviders`, {
     apiVersion: 'taskbound.dev/v1alpha1',
@@ -111,6 +122,22 @@ when { context has github && ["contents:read"].containsAll(context.github.permis
         },
         { timeoutMs: 40_000, everyMs: 50 },
       ),
+    ask(call, bearer) {
+      const [method, path] = call.split(' ')
+      const headers = {
+        authorization: `Bearer ${bearer}`,
+        accept: 'application/vnd.github+json',
+        'x-github-api-version': '2022-11-28',
+        'user-agent': 'an agent',
+      }
+      return new Promise((resolve, reject) => {
+        request({ host: 'localhost', port: fake.port, ca: fake.caBundle, method, path: `/${path}`, headers }, (answer) =>
+          answer.resume().once('end', () => resolve(answer.statusCode ?? 0)),
+        )
+          .once('error', reject)
+          .end()
+      })
+    },
     async close() {
       await removeRows(kube, (spec) => spec.provider.name === name)
       for (const plural of ['clusteragentpolicies', 'clustercredentialproviders']) await kube.request('DELETE', `${api}/${plural}/${name}`)

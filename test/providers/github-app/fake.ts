@@ -1,7 +1,7 @@
 // A strict stand-in for GitHub over HTTPS: the calls of an App and of its tokens that the provider uses, refused as GitHub refuses them, and
 // ways to lie, to break, to act and not to answer.
 
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, type KeyPairKeyObjectResult } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
@@ -32,9 +32,11 @@ export type Answer = { readonly status: number; readonly body?: unknown; readonl
 type Asked = NonNullable<operations['apps/create-installation-access-token']['requestBody']>['content']['application/json']
 type Fate = Answer | 'cut' | undefined
 
-export const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
+export const makeKeys = () => generateKeyPairSync('rsa', { modulusLength: 2048 })
+export const keys = makeKeys()
 /** As GitHub writes it: PKCS #1. */
-export const pem = keys.privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
+export const pemOf = ({ privateKey }: KeyPairKeyObjectResult) => privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
+export const pem = pemOf(keys)
 export const app = { clientId: 'Iv23liTaskbound', account: 'corp', installationId: 4711 } as const
 export const issueCall = `POST app/installations/${app.installationId}/access_tokens`
 export const endCall = 'DELETE installation/token'
@@ -42,7 +44,8 @@ export const seeCall = 'GET installation/repositories'
 
 const says = (status: number, message: string): Answer => ({ status, body: { message, documentation_url: 'https://docs.github.com/rest' } })
 
-export async function startFake() {
+/** @param pair keys of the App */
+export async function startFake(pair: KeyPairKeyObjectResult = keys) {
   const now = at(Date.now())
   const names = { dns: ['localhost'], ips: [] }
   const authority = generateAuthority(names, now, entropy)
@@ -73,7 +76,7 @@ export async function startFake() {
   async function asApp({ method, path, bearer, body }: Request): Promise<Answer> {
     try {
       // GitHub's limit counts from now, and its clock may be behind
-      const { payload } = await jwtVerify(bearer, keys.publicKey, {
+      const { payload } = await jwtVerify(bearer, pair.publicKey, {
         algorithms: ['RS256'],
         issuer: app.clientId,
         currentDate: new Date(fake.now()),
