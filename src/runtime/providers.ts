@@ -91,10 +91,11 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
     return Promise.race([answer, promise]).finally(() => clearTimeout(timer))
   }
 
-  function takenFrom(object: ProviderObject): Readiness['problem'] {
-    if (object.kind === 'CredentialProvider') return undefined
-    const cluster = [...store.values()].filter(({ kind }) => kind === 'ClusterCredentialProvider')
-    const claims = cluster.map((p) => ({
+  const ofCluster = (): readonly ProviderObject[] => [...store.values()].filter(({ kind }) => kind === 'ClusterCredentialProvider')
+
+  /** By UID, of cluster providers that list an audience of another: all at once, since each is held against all. */
+  function audiencesOfOthers(): ReadonlyMap<string, Readiness['problem']> {
+    const claims = ofCluster().map((p) => ({
       name: p.name,
       uid: p.uid,
       createdTime: formatTime(p.createdAt),
@@ -102,13 +103,17 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
       audiences: [...strings(p.params['audiences']), ...strings([p.params['audience'] ?? p.params['issuer']])],
       issuer: text(p.params['issuer']),
     }))
-    const [first] = audiencesTaken(claims).get(object.uid) ?? []
-    if (first === undefined) return undefined
-    return {
-      reason: 'AudienceTaken',
-      message: `audience \`${first.audience}\` belongs to ClusterCredentialProvider \`${first.owner}\`, which is older; list it in one of them only`,
-    }
+    const problems = new Map<string, Readiness['problem']>()
+    for (const [uid, [first]] of audiencesTaken(claims))
+      if (first !== undefined)
+        problems.set(uid, {
+          reason: 'AudienceTaken',
+          message: `audience \`${first.audience}\` belongs to ClusterCredentialProvider \`${first.owner}\`, which is older; list it in one of them only`,
+        })
+    return problems
   }
+  const takenFrom = ({ kind, uid }: ProviderObject): Readiness['problem'] =>
+    kind === 'CredentialProvider' ? undefined : audiencesOfOthers().get(uid)
 
   /** A namespace has the operator connect to so many servers and no more: those of its oldest objects. */
   function crowdedOut(object: ProviderObject): Readiness['problem'] {
@@ -179,7 +184,7 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
     check,
     // what is outside may be slow or down, and must not hold up a takeover: nothing is issued by it until it was checked
     async checkAll() {
-      const cluster = [...store.values()].filter(({ kind }) => kind === 'ClusterCredentialProvider')
+      const cluster = ofCluster()
       const outside = ({ type, kind }: ProviderObject): boolean => deps.findProvider(type, kind)?.outside !== undefined
       for (const { key } of cluster.filter(outside)) void check(key)
       await Promise.all(cluster.filter((object) => !outside(object)).map(({ key }) => check(key)))
@@ -206,14 +211,14 @@ export function createProviderChecks(deps: ProvidersDeps): ProviderChecks {
         // a place is free only where one is gone
         return store.get(key) === undefined ? waiting : []
       }
-      const cluster = [...store.values()].filter((other) => other.kind === 'ClusterCredentialProvider' && other.key !== key)
-      return cluster.filter(differs).map((other) => other.key)
+      const now = audiencesOfOthers()
+      return ofCluster()
+        .filter((other) => {
+          const before = known.get(other.key)?.problem
+          return other.key !== key && now.get(other.uid)?.message !== (before?.reason === 'AudienceTaken' ? before.message : undefined)
+        })
+        .map((other) => other.key)
     },
-  }
-
-  function differs(object: ProviderObject): boolean {
-    const before = known.get(object.key)?.problem
-    return takenFrom(object)?.message !== (before?.reason === 'AudienceTaken' ? before.message : undefined)
   }
 }
 

@@ -274,6 +274,17 @@ test('the Secret of a task and every path of the API server are its own', async 
   })
 })
 
+test('a key of the Secret is what the task calls it, and a field what its source calls it', () => {
+  for (const odd of ['__proto__', 'constructor', 'toString']) {
+    const called = readTask(put(taskObject, '.spec.credentials[].keys{}', odd))
+    const plain = readTask(taskObject)
+    if (called === undefined || plain === undefined) throw new Error('no task')
+    const issuedAs = (field: string) => ({ api: { fields: Object.fromEntries([[field, new Material('m')]]), expiresAt: start } })
+    expect(Object.keys(secretData(called, issuedAs('key')))).toEqual([odd])
+    expect(Object.keys(secretData(plain, issuedAs(odd)))).toEqual(['api'])
+  }
+})
+
 test('for policy a text is that text', async () => {
   // what is no Unicode can be said to nobody
   const outcomesOf = (text: string) => (text.isWellFormed() ? ['allow'] : ['allow', 'error'])

@@ -24,10 +24,10 @@ const object = (name: string, type: string, age: number, params: object): Provid
     status: {},
   }) as never
 
-async function judged(...objects: readonly ProviderObject[]): Promise<readonly (string | undefined)[]> {
+function checksOf(objects: readonly ProviderObject[]) {
   const store = createStore<ProviderObject>()
   for (const [i, value] of objects.entries()) store.observe('', { key: value.name, uid: value.uid, resourceVersion: String(i + 2), value })
-  const checks = createProviderChecks({
+  return createProviderChecks({
     store,
     most: 20,
     findProvider: () => ({ ready: async () => ok(undefined) }) as unknown as Provider<unknown>,
@@ -39,6 +39,10 @@ async function judged(...objects: readonly ProviderObject[]): Promise<readonly (
     well: () => undefined,
     changed: () => undefined,
   })
+}
+
+async function judged(...objects: readonly ProviderObject[]): Promise<readonly (string | undefined)[]> {
+  const checks = checksOf(objects)
   await checks.checkAll()
   return objects.map((one) => checks.notReady(one))
 }
@@ -61,4 +65,20 @@ test('what an authorization server is called is no audience of a task\u2019s, an
   expect(await judged(oauth('one', 10), other)).toEqual([undefined, expect.stringContaining('`https://api.example`')])
   const named = oauth('named', 10, { audience: 'https://sso.example/token' })
   expect(await judged(named, tokens)).toEqual([undefined, undefined])
+})
+
+test('whom a change affects is found by one look at each provider, however many there are', async () => {
+  let looks = 0
+  const counted = (name: string, age: number) => ({
+    ...object(name, 'jwt', age, {}),
+    get params() {
+      looks += 1
+      return { audiences: [`https://${name}.example`, 'https://shared.example'] }
+    },
+  })
+  const objects = [...Array(300).keys()].map((i) => counted(`p${i}`, i))
+  const affected = checksOf(objects).affected('p0')
+  // all who are younger than the oldest are to be told, but for the one that changed
+  expect(affected).toHaveLength(298)
+  expect(looks).toBeLessThan(10 * objects.length)
 })

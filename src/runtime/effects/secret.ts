@@ -34,15 +34,17 @@ export function placeOf(task: Task): Place {
 
 /** Keys: the credential's own name where it has one field, else `<name>.<field>`, unless `keys` renames them. */
 export function secretData(task: Task, issued: Readonly<Record<string, Issued>>): Readonly<Record<string, string>> {
-  const data: Record<string, string> = {}
-  for (const { name, keys } of task.spec.credentials) {
-    const fields = Object.entries(issued[name]?.fields ?? {})
-    for (const [field, material] of fields) {
-      const key = keys[field] ?? (fields.length === 1 ? name : `${name}.${field}`)
-      data[key] = Buffer.from(material.reveal()).toString('base64')
-    }
-  }
-  return data
+  const data = task.spec.credentials.flatMap(({ name, keys }) => {
+    const fields = Object.entries((Object.hasOwn(issued, name) ? issued[name] : undefined)?.fields ?? {})
+    return fields.map(([field, material]): [string, string] => {
+      // a field may be called as what every object has
+      const renamed = Object.hasOwn(keys, field) ? keys[field] : undefined
+      const key = renamed ?? (fields.length === 1 ? name : `${name}.${field}`)
+      return [key, Buffer.from(material.reveal()).toString('base64')]
+    })
+  })
+  // as members of its own, also one called `__proto__`
+  return Object.fromEntries(data)
 }
 
 export const secretObject = (task: Task, attempt: number, data: Readonly<Record<string, string>>): object =>

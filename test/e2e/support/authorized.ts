@@ -1,7 +1,7 @@
 // An authorization server beside the real API server: a provider at it, with its permit, and ways to see what a task has of it.
 
 import type { JSONWebKeySet } from 'jose'
-import type { Fake } from '../../providers/oauth/fake.ts'
+import type { Fake, Trusted } from '../../providers/oauth/fake.ts'
 import type { RunningOperator } from '../../support/operator.ts'
 import { removeRows } from './rows.ts'
 import { get, type Scenario } from './scenario.ts'
@@ -75,9 +75,8 @@ export function createAuthorized(scenario: Scenario, lifeSeconds = 300): Authori
         },
       })
     },
-    async provideAt(fake, { issuer }) {
-      const keys = async (path: string) => JSON.parse(await get(`${issuer}${path}`)) as JSONWebKeySet
-      fake.trusted = { client: await keys('/client/keys'), login: await keys('/login/keys'), loginIssuer: `${issuer}/login` }
+    async provideAt(fake, operator) {
+      fake.trusted = await trustIn(operator)
       fake.life = lifeSeconds
       await authorized.provide({ issuer: fake.issuer, caBundle: fake.caBundle })
     },
@@ -101,4 +100,10 @@ export function createAuthorized(scenario: Scenario, lifeSeconds = 300): Authori
     },
   }
   return authorized
+}
+
+/** The keys that an operator publishes for those whom it asks. */
+export async function trustIn({ issuer }: Pick<RunningOperator, 'issuer'>): Promise<Trusted> {
+  const keysAt = async (path: string) => JSON.parse(await get(`${issuer}${path}`)) as JSONWebKeySet
+  return { client: await keysAt('/client/keys'), login: await keysAt('/login/keys'), loginIssuer: `${issuer}/login` }
 }

@@ -1,6 +1,8 @@
 // A strict stand-in for GitHub beside the real API server, with a provider for it, a permit, and ways to ask it what is alive.
 
-import { app, type Fake, pem, startFake } from '../../providers/github-app/fake.ts'
+import type { KeyPairKeyObjectResult } from 'node:crypto'
+import { request } from 'node:https'
+import { app, type Fake, keys, pemOf, startFake } from '../../providers/github-app/fake.ts'
 import { eventually } from '../../support/cluster.ts'
 import type { Reached } from '../../support/faults/httpsproxy.ts'
 import { removeRows } from './rows.ts'
@@ -28,15 +30,28 @@ export interface Hubbed {
   /** What is kept sealed for rows of a task: names of Secrets. */
   kept(task: string): Promise<readonly string[]>
   onlyAlive(...tokens: readonly string[]): Promise<void>
+  /** The status that GitHub has for who asks it so, such as `GET installation/repositories`, with this bearer. */
+  ask(call: string, bearer: string): Promise<number>
   close(): Promise<void>
 }
 
-/** @param reach by what address the provider reaches it; default its own */
-export async function createHubbed(scenario: Scenario, reach = async (own: Reached): Promise<Reached> => own): Promise<Hubbed> {
+export interface HubbedOptions {
+  /** told apart where a scenario has several */
+  readonly suffix?: string
+  /** of the App, where it is another one */
+  readonly pair?: KeyPairKeyObjectResult
+  /** by what address the provider reaches it; default its own */
+  readonly reach?: (own: Reached) => Promise<Reached>
+}
+
+export async function createHubbed(
+  scenario: Scenario,
+  { suffix = 'github', pair = keys, reach = async (own) => own }: HubbedOptions = {},
+): Promise<Hubbed> {
   const { kube } = scenario
-  const fake = await startFake()
+  const fake = await startFake(pair)
   const { address, caBundle } = await reach({ address: `https://localhost:${fake.port}`, caBundle: fake.caBundle })
-  const name = `${scenario.name}-github`
+  const name = `${scenario.name}-${suffix}`
   const credential = {
     name: 'git',
     providerRef: { kind: 'ClusterCredentialProvider', name },
@@ -44,7 +59,7 @@ export async function createHubbed(scenario: Scenario, reach = async (own: Reach
   }
   await kube.must('POST', secretsPath, {
     metadata: { name, annotations: { 'taskbound.dev/origin': new URL(address).host } },
-    stringData: { 'private-key.pem': pem },
+    stringData: { 'private-key.pem': pemOf(pair) },
   })
   await kube.must('POST', `${api}/clustercredentialproviders`, {
     apiVersion: 'taskbound.dev/v1alpha1',
@@ -114,6 +129,22 @@ when { context has github && ["contents:read"].containsAll(context.github.permis
         },
         { timeoutMs: 40_000, everyMs: 50 },
       ),
+    ask(call, bearer) {
+      const [method, path] = call.split(' ')
+      const headers = {
+        authorization: `Bearer ${bearer}`,
+        accept: 'application/vnd.github+json',
+        'x-github-api-version': '2022-11-28',
+        'user-agent': 'an agent',
+      }
+      return new Promise((resolve, reject) => {
+        request({ host: 'localhost', port: fake.port, ca: fake.caBundle, method, path: `/${path}`, headers }, (answer) =>
+          answer.resume().once('end', () => resolve(answer.statusCode ?? 0)),
+        )
+          .once('error', reject)
+          .end()
+      })
+    },
     async close() {
       await removeRows(kube, (spec) => spec.provider.name === name)
       for (const plural of ['clusteragentpolicies', 'clustercredentialproviders']) await kube.request('DELETE', `${api}/${plural}/${name}`)

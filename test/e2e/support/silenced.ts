@@ -37,9 +37,11 @@ const long = 3600
 const makers: Readonly<Record<string, (scenario: Scenario) => Promise<Silenced>>> = {
   async githubApp(scenario) {
     let proxy = undefined as unknown as HoldingProxy
-    const hubbed = await createHubbed(scenario, async ({ address, caBundle }) => {
-      proxy = await startHoldingProxy(Number(new URL(address).port))
-      return { address: `https://localhost:${proxy.port}`, caBundle }
+    const hubbed = await createHubbed(scenario, {
+      async reach({ address, caBundle }) {
+        proxy = await startHoldingProxy(Number(new URL(address).port))
+        return { address: `https://localhost:${proxy.port}`, caBundle }
+      },
     })
     return {
       type: 'githubApp',

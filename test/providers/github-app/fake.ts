@@ -1,7 +1,7 @@
 // A strict stand-in for GitHub over HTTPS: the calls of an App and of its tokens that the provider uses, refused as GitHub refuses them, and
 // ways to lie, to break, to act and not to answer.
 
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, type KeyPairKeyObjectResult } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { operations } from '@octokit/openapi-types'
 import { jwtVerify } from 'jose'
@@ -26,9 +26,11 @@ export interface Token {
 }
 type Asked = NonNullable<operations['apps/create-installation-access-token']['requestBody']>['content']['application/json']
 
-export const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
+export const makeKeys = () => generateKeyPairSync('rsa', { modulusLength: 2048 })
+export const keys = makeKeys()
 /** As GitHub writes it: PKCS #1. */
-export const pem = keys.privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
+export const pemOf = ({ privateKey }: KeyPairKeyObjectResult) => privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
+export const pem = pemOf(keys)
 export const app = { clientId: 'Iv23liTaskbound', account: 'corp', installationId: 4711 } as const
 export const issueCall = `POST app/installations/${app.installationId}/access_tokens`
 export const endCall = 'DELETE installation/token'
@@ -44,7 +46,8 @@ const read = (incoming: IncomingMessage, text: string): Request => ({
   bearer: (incoming.headers.authorization ?? '').replace(/^Bearer /, ''),
 })
 
-export async function startFake() {
+/** @param pair keys of the App */
+export async function startFake(pair: KeyPairKeyObjectResult = keys) {
   const tokens = new Map<string, Token>()
   const fake = Object.assign(await startStandIn(read, act, 'application/json; charset=utf-8'), {
     tokens,
@@ -58,7 +61,7 @@ export async function startFake() {
   async function asApp({ method, path, bearer, body }: Request): Promise<Answer> {
     try {
       // GitHub's limit counts from now, and its clock may be behind
-      const { payload } = await jwtVerify(bearer, keys.publicKey, {
+      const { payload } = await jwtVerify(bearer, pair.publicKey, {
         algorithms: ['RS256'],
         issuer: app.clientId,
         currentDate: new Date(fake.now()),

@@ -1,14 +1,12 @@
 // `githubApp`: tokens of a strict stand-in for GitHub, which is asked as whoever has one asks it.
 
-import { request } from 'node:https'
 import { endCall, issueCall, seeCall } from '../../../providers/github-app/fake.ts'
-import { type HttpsProxy, startHttpsProxy } from '../../../support/faults/httpsproxy.ts'
+import { type HttpsProxy, type Reached, startHttpsProxy } from '../../../support/faults/httpsproxy.ts'
 import { createHubbed } from '../../support/hubbed.ts'
 import { digest } from '../../support/scenario.ts'
 import { kept, noted, outside, source } from '../points.ts'
 import type { Fields, Step, SubjectType } from '../subject.ts'
 
-const [method, path] = seeCall.split(' ')
 const to = 'github'
 const tokenOf = (fields: Fields): string => fields['git.token'] ?? ''
 
@@ -29,29 +27,13 @@ export const githubApp: SubjectType = {
   ]),
   async start({ scenario, gate, now }) {
     let proxy: HttpsProxy | undefined
-    const { fake, credential, close } = await createHubbed(scenario, async (reached) => {
+    const reach = async (reached: Reached): Promise<Reached> => {
       if (gate === undefined) return reached
       proxy = await startHttpsProxy(gate, to, reached.address, reached.caBundle)
       return proxy
-    })
+    }
+    const { fake, ask, credential, close } = await createHubbed(scenario, { reach })
     fake.now = now
-    const ask = (token: string): Promise<number | undefined> =>
-      new Promise((resolve, reject) => {
-        request(
-          {
-            ...{ host: 'localhost', port: fake.port, ca: fake.caBundle, method, path: `/${path}` },
-            headers: {
-              authorization: `Bearer ${token}`,
-              accept: 'application/vnd.github+json',
-              'x-github-api-version': '2022-11-28',
-              'user-agent': 'an agent',
-            },
-          },
-          (answer) => answer.resume().once('end', () => resolve(answer.statusCode)),
-        )
-          .once('error', reject)
-          .end()
-      })
     return {
       provider: String((credential['providerRef'] as { name: string }).name),
       server: "a strict stand-in for GitHub that answers in GitHub's published types, by a call with the token",
@@ -61,7 +43,7 @@ export const githubApp: SubjectType = {
       alive: async () => fake.alive().map(digest),
       idOf: (fields) => digest(tokenOf(fields)),
       async works(fields) {
-        const status = await ask(tokenOf(fields))
+        const status = await ask(seeCall, tokenOf(fields))
         if (status !== 200 && status !== 401) throw new Error(`GitHub answered ${status}`)
         return status === 200
       },
