@@ -122,7 +122,9 @@ export async function startApiProxy(gate: Gate, kubeconfig: string, copy: string
     const text = makesToken ? Buffer.concat(await far.toArray()).toString() : undefined
     if (ok && text !== undefined) requested.set(JSON.parse(text).status.token, call.name ?? '')
     const given = /^(POST|PUT) .*\/secrets(\/|$)/.test(call.what) && call.name === `taskbound-${call.task}`
-    if (ok && call.task !== undefined && given) delivered.push({ task: call.task, data: json.data ?? {} })
+    // one without data is written by who wants to withdraw it
+    const { data = {} } = json
+    if (ok && call.task !== undefined && given && Object.keys(data).length > 0) delivered.push({ task: call.task, data })
     if (writes && (await gate.after(call)) === 'cut') return cut()
     if (near.destroyed) return
     near.respond(answer as OutgoingHttpHeaders)
