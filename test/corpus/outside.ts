@@ -53,6 +53,8 @@ function quickClock() {
 const login = async () => ok(new Material('the-login-of-one-call'))
 const logins: Logins = { task: login, operator: login }
 
+/** What goes with a status other than 200, whatever kind of source it is. */
+export const refusal = '{"errors":["invalid accessor"],"message":"Bad credentials"}'
 /** JSON, or text as it is; a status, where it is not 200. */
 type Answers = (call: HttpCall) => object | string | number
 /** What a source answers instead; `undefined` for the truth. */
@@ -82,10 +84,7 @@ function httpOf(answers: Answers, lie: Lie): { readonly http: Http; readonly sen
         const body = answers(call)
         const truth = typeof body === 'string' ? body : JSON.stringify(body)
         const status = typeof body === 'number' ? body : 200
-        return (
-          lie(call, truth) ??
-          ok({ status, headers: {}, body: status === 200 ? truth : '{"errors":["invalid accessor"],"message":"Bad credentials"}' })
-        )
+        return lie(call, truth) ?? ok({ status, headers: {}, body: status === 200 ? truth : refusal })
       },
       close: () => undefined,
     },
@@ -176,6 +175,8 @@ export interface Kind {
   /** what it could pretend; a sentence where there is nothing of the kind that it could say */
   readonly lies: Readonly<Record<(typeof pretences)[number], Lie | string>>
   make(lie?: Lie): Source
+  /** of a source that is asked over HTTPS */
+  readonly answers?: () => Answers
 }
 
 export const pretences = ['a broader scope', 'a longer life', 'what is of somebody else', 'a success that did nothing'] as const
@@ -197,10 +198,11 @@ function github(): Answers {
     return { id: 7, account: { login: 'corp' }, permissions: { contents: 'read' }, suspended_at: null }
   }
 }
-const privateKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+export const privateKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 
 export const sources: Readonly<Record<string, Kind>> = {
   aws: {
+    answers: () => session,
     params: {
       roleArn: 'arn:aws:iam::123456789012:role/payroll',
       region: 'eu-central-1',
@@ -228,6 +230,7 @@ export const sources: Readonly<Record<string, Kind>> = {
     },
   },
   githubApp: {
+    answers: github,
     params: {
       apiUrl: 'https://api.github.example',
       clientId: 'Iv1.aaaa',
@@ -274,6 +277,7 @@ export const sources: Readonly<Record<string, Kind>> = {
     },
   },
   oauth: {
+    answers: authorizationServer,
     params: {
       issuer: 'https://login.example/realm',
       tokenEndpoint: 'https://login.example/realm/token',
@@ -385,6 +389,7 @@ export const sources: Readonly<Record<string, Kind>> = {
     },
   },
   vault: {
+    answers: vaultServer,
     asks: ({ paths }) => ({ scopes: texts((first(paths) as Block | undefined)?.['path']) }),
     bases: ({ address }) => [address],
     lies: {
@@ -420,6 +425,7 @@ export const sources: Readonly<Record<string, Kind>> = {
     },
   },
   webhook: {
+    answers: () => webhookAnswers,
     asks: ({ scopes }) => ({ scopes: texts(first(scopes)) }),
     bases: ({ url }) => [url],
     lies: {
