@@ -7,7 +7,7 @@ import type { HttpCall } from '../../../../src/outbound/http.ts'
 import { refusal, sources } from '../../../corpus/outside.ts'
 import { shapeOfCall } from '../../../corpus/shape.ts'
 import { roleData } from '../../../providers/vault/fake.ts'
-import { ownCertificate } from '../../../support/faults/certificate.ts'
+import { ownCertificate } from '../../../support/certificate.ts'
 import { listening } from '../../../support/listening.ts'
 
 type Block = Readonly<Record<string, unknown>>
