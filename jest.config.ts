@@ -1,6 +1,6 @@
-// Five levels: `unit` needs Node alone, `e2e` a real API server that its global set-up starts (test/cluster), `providers`
-// (`*.servers.test.ts`) that and the real servers of providers, `observability` a Prometheus, `node` a whole node (root). `conformance` is for
-// a service of somebody else's, which it is told of by the environment.
+// Six levels: `unit` needs Node alone, `e2e` a real API server that its global set-up starts (test/cluster), `timed` (`*.timed.test.ts`)
+// the same and nobody else on the machine, `providers` (`*.servers.test.ts`) that and the real servers of providers, `observability` a
+// Prometheus, `node` a whole node (root). `conformance` is for a service of somebody else's, which it is told of by the environment.
 const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -31,7 +31,15 @@ export default {
       ...common,
       displayName: 'e2e',
       testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
-      testPathIgnorePatterns: ['\\.servers\\.test\\.ts$'],
+      testPathIgnorePatterns: ['\\.(servers|timed)\\.test\\.ts$'],
+      globalSetup: '<rootDir>/test/e2e/setup.ts',
+      setupFiles: ['<rootDir>/test/e2e/worker.ts'],
+      globalTeardown: '<rootDir>/test/e2e/teardown.ts',
+    },
+    {
+      ...common,
+      displayName: 'timed',
+      testMatch: ['<rootDir>/test/e2e/**/*.timed.test.ts'],
       globalSetup: '<rootDir>/test/e2e/setup.ts',
       setupFiles: ['<rootDir>/test/e2e/worker.ts'],
       globalTeardown: '<rootDir>/test/e2e/teardown.ts',
