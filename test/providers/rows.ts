@@ -21,6 +21,8 @@ export interface Rows {
   readonly dying: Set<string>
   /** whether this note, or this value, is not taken; by its number in its row, from 0 */
   refuses: (what: 'note' | 'value', nth: number) => boolean
+  /** whether this value is taken, and whoever gave it is told that it was not */
+  loses: (nth: number) => boolean
   /** a new row */
   lease(change?: Partial<Lease>): Lease
   /** the row as its provider is shown it later */
@@ -41,6 +43,7 @@ export function createRows(): Rows {
     values: new Map(),
     dying: new Set(),
     refuses: () => false,
+    loses: () => false,
     lease: (change) => ({ handle: `${rows.prefix}${random(26)}`, effectBy: plus(at(Date.now()), seconds(30)), ...change }),
     noted(lease) {
       const reference = rows.notes.get(lease.handle)?.at(-1)
@@ -74,6 +77,7 @@ export function createRows(): Rows {
         const before = rows.values.get(handle) ?? []
         if (rows.refuses('value', before.length)) return no('it could not be kept')
         rows.values.set(handle, [...before, kept])
+        if (rows.loses(before.length)) return no('it could not be kept')
         return rows.dying.has(handle) ? no('its row in the ledger is to die') : ok(undefined)
       },
       kept: async () => ok(rows.values.get(handle) ?? []),

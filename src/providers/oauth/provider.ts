@@ -58,6 +58,8 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     const waits = plus(lastSent(lease), deadAfter(params))
     const noted = await record(writeReference([...alive, { number, until: waits }]))
     if (!noted.ok) return noted
+    // nothing of it is waited for; its number is not used again, since something may be kept under it that nobody heard of
+    const forget = (): Promise<unknown> => record(writeReference([...alive, { number, until: clock.now() }]))
     const begun = clock.now()
     const asked: Asked = {
       scopes: order.scopes,
@@ -68,7 +70,7 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     const answer = await ask(params, order, lease)
     if (!answer.ok) {
       // it said no, so there is nothing; where that cannot be written down, the row waits
-      if (!answer.failure.sent) await record(writeReference(alive))
+      if (!answer.failure.sent) await forget()
       return fail(answer.failure.sentence)
     }
     const life = lifeOf(answer.value)
@@ -76,7 +78,7 @@ export function createOauthProvider(deps: OauthDependencies): Provider<OauthPara
     // a server that gives more than it should has given it: the row waits for that
     if (until > waits) await record(writeReference([...alive, { number, until }]))
     const given = { number, tokens: tokensOf(answer.value), until }
-    const taken = await take(params, keep, given, answer.value, asked, () => record(writeReference(alive)))
+    const taken = await take(params, keep, given, answer.value, asked, forget)
     if (!taken.ok) return taken
     const { token } = taken.value
     return ok({ fields: { token }, expiresAt: earliest(end, wholeSecond(plus(begun, seconds(taken.value.life)))) ?? end })

@@ -172,7 +172,8 @@ describe('an answer that cannot be read', () => {
     const task = await world.issue()
     expect(failure(task)).toMatch(/^IssueFailed: /)
     expect(failure(task)).not.toContain('canary')
-    expect(world.notes.get(task.lease.handle)?.at(-1)).toBe('[]')
+    // its number stays
+    expect(JSON.parse(world.notes.get(task.lease.handle)?.at(-1) ?? '')).toEqual([{ number: 1, until: expect.any(Number) }])
     expect(await task.revoke()).toEqual({ ok: true, value: undefined })
   })
 })
@@ -250,6 +251,22 @@ describe('a revocation', () => {
     expect([given().length, living()]).toEqual([1, []])
     // it was seen to be dead, so nothing is waited for
     expect((await task.revoke()).ok).toBe(true)
+  })
+
+  test.each<[string, 'cut' | undefined, readonly [boolean, number]]>([
+    ['is given', undefined, [true, 0]],
+    ['is given and nobody hears of', 'cut', [false, 1]],
+  ])('does not take what was kept, and nobody heard that, for the next token, which %s', async (_what, fate, found) => {
+    const task = await world.issue()
+    world.loses = (nth) => nth === 1
+    expect(failure({ ...task, result: await task.renew() })).toContain('could not be kept')
+    expect(living()).toHaveLength(1)
+    fake.after = ({ path }) => (path === '/token' ? fate : undefined)
+    await task.renew()
+    fake.after = undefined
+    expect(living()).toHaveLength(2)
+    const { ok } = await task.revoke()
+    expect([ok, living().length]).toEqual(found)
   })
 
   test.each<[string, 'cut' | Json]>([
