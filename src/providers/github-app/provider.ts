@@ -39,7 +39,7 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
     if (first !== none) return fail(first ? 'something was issued under its row already' : 'nothing was issued under its row')
     const app = await appLogin(params)
     if (!app.ok) return app
-    const dead = await endPredecessors(params, tokens, reference.dead)
+    const dead = await endPredecessors(params, tokens, reference)
     const begun = clock.now()
     const asked = reference.asked.filter(({ until }) => until > begun)
     const ask = 1 + Math.max(0, ...reference.asked.map((entry) => entry.ask), ...tokens.map((token) => token.ask))
@@ -89,11 +89,11 @@ export function createGithubAppProvider({ wire, clock, readKey, prefix }: Github
   async function endPredecessors(
     params: GithubAppParams,
     tokens: readonly KeptToken[],
-    before: readonly number[],
+    { asked, dead }: Reference,
   ): Promise<readonly number[]> {
-    const over = tokens.filter(({ ask, ends }) => !before.includes(ask) && ends <= clock.now())
+    const over = tokens.filter(({ ask, ends }) => !dead.includes(ask) && ends <= clock.now())
     const problems = await Promise.all(over.map(({ token }) => end(params, token)))
-    const still = before.filter((ask) => tokens.some((token) => token.ask === ask))
+    const still = dead.filter((ask) => [...tokens, ...asked].some((one) => one.ask === ask))
     return [...still, ...over.filter((_, i) => problems[i] === undefined).map(({ ask }) => ask)]
   }
 

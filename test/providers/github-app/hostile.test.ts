@@ -265,6 +265,16 @@ describe('a renewal', () => {
     expect(await task.revoke()).toMatchObject(unconfirmed('expires by itself'))
     expect(fake.alive()).toHaveLength(1)
   })
+
+  test('that is refused made nothing, so nothing is waited for, also after the next', async () => {
+    const task = await world.issue()
+    fake.before = on(issueCall, { status: 403, body: { message: 'no' } })
+    expect((await task.renew()).ok).toBe(false)
+    fake.before = undefined
+    expect(await task.renew()).toMatchObject({ ok: true })
+    expect(await task.revoke()).toEqual(done)
+    expect(fake.alive()).toEqual([])
+  })
 })
 
 describe('is not ready', () => {
