@@ -50,7 +50,6 @@ export function createWebhookProvider({ wire, logins, readKey, clock, prefix }: 
     handle: string,
     call: (proof: Proof) => Promise<Result<T, string>>,
   ): Promise<Result<T, string>> {
-    if (!ours(handle)) return fail(`\`${handle}\`: it is no handle of this installation`)
     const proof = await proofs.operator(params)
     const done = proof.ok ? await call(proof.value) : proof
     return done.ok ? done : fail(`\`${handle}\`: ${done.failure}`)
@@ -94,6 +93,7 @@ export function createWebhookProvider({ wire, logins, readKey, clock, prefix }: 
         batch: 40,
         look: (params, leases) =>
           inTurn(leases, async ({ handle }) => {
+            if (!ours(handle)) return 'Unknown'
             const state = await own(params, handle, (proof) => wire.inspect(params, proof, handle))
             return state.ok ? sights[state.value] : 'Unknown'
           }),

@@ -1,6 +1,7 @@
 // What is said of objects by the operator, and what a task has of it.
 
 import { eventually } from '../../../support/cluster.ts'
+import { decode, type Fields } from '../../matrix/subject.ts'
 import type { Scenario } from '../../support/scenario.ts'
 
 export type Ready = { readonly status: string; readonly reason: string; readonly message: string }
@@ -28,10 +29,8 @@ export const saidOf = ({ kube, path }: Scenario) => ({
       { timeoutMs: 120_000, everyMs: 200 },
     ),
   /** What the Secret of a task holds. */
-  async given(task: string): Promise<Readonly<Record<string, string>>> {
+  async given(task: string): Promise<Fields> {
     const { data } = await kube.must('GET', path('secrets', `taskbound-${task}`))
-    return Object.fromEntries(
-      Object.entries(data as Record<string, string>).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
-    )
+    return decode(data)
   },
 })
