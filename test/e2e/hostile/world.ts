@@ -1,9 +1,8 @@
 // Where sinks and doors stand: an operator, and what has to go at the end.
 
 import type { RunningOperator } from '../../support/operator.ts'
+import { provide } from '../support/provided.ts'
 import type { Scenario } from '../support/scenario.ts'
-
-const api = '/apis/taskbound.dev/v1alpha1'
 
 export interface World {
   readonly scenario: Scenario
@@ -25,20 +24,7 @@ export function createWorld(scenario: Scenario, operator: RunningOperator): Worl
     operator,
     async provide(suffix, spec) {
       const name = `${scenario.name}-${suffix}`
-      const make = (plural: string, kind: string, its: object) =>
-        kube.must('POST', `${api}/${plural}`, { apiVersion: 'taskbound.dev/v1alpha1', kind, metadata: { name }, spec: its })
-      const namespaces = { matchLabels: { 'test.taskbound.dev/scenario': scenario.name } }
-      await make('clustercredentialproviders', 'ClusterCredentialProvider', {
-        namespaces,
-        allowedAddresses: ['127.0.0.0/8', '::1'],
-        ...spec,
-      })
-      const cedar = `@id("p") permit (principal in Taskbound::Namespace::"${scenario.namespace}", action, resource == Taskbound::ClusterProvider::"${name}");`
-      await make('clusteragentpolicies', 'ClusterAgentPolicy', { cedar })
-      steps.push(async () => {
-        for (const plural of ['clusteragentpolicies', 'clustercredentialproviders'])
-          await kube.request('DELETE', `${api}/${plural}/${name}`)
-      })
+      steps.push(await provide(scenario, name, { allowedAddresses: ['127.0.0.0/8', '::1'], ...spec }))
       return name
     },
     async secret(name, origin, stringData) {

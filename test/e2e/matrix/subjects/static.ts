@@ -1,39 +1,24 @@
 // `static`: a value that exists already. It works whatever becomes of a task, so what is alive of it are the copies in Secrets of tasks.
 
 import { randomBytes } from 'node:crypto'
+import { provide } from '../../support/provided.ts'
 import { digest } from '../../support/scenario.ts'
 import { outside } from '../points.ts'
 import { decode, type SubjectType } from '../subject.ts'
 
-const api = '/apis/taskbound.dev/v1alpha1'
 const secrets = '/api/v1/namespaces/taskbound-system/secrets'
 
 export const existing: SubjectType = {
   points: outside([]),
-  async start({ scenario: { kube, name: its, namespace, path } }) {
-    const name = `${its}-value`
+  async start({ scenario }) {
+    const { kube, path } = scenario
+    const name = `${scenario.name}-value`
     const value = randomBytes(24).toString('base64url')
     await kube.must('POST', secrets, {
       metadata: { name, annotations: { 'taskbound.dev/origin': 'static' } },
       stringData: { 'api-key': value },
     })
-    await kube.must('POST', `${api}/clustercredentialproviders`, {
-      apiVersion: 'taskbound.dev/v1alpha1',
-      kind: 'ClusterCredentialProvider',
-      metadata: { name },
-      spec: {
-        type: 'static',
-        namespaces: { matchLabels: { 'test.taskbound.dev/scenario': its } },
-        static: { secretRef: { name }, keys: ['api-key'] },
-      },
-    })
-    const cedar = `@id("value") permit (principal in Taskbound::Namespace::"${namespace}", action, resource == Taskbound::ClusterProvider::"${name}");`
-    await kube.must('POST', `${api}/clusteragentpolicies`, {
-      apiVersion: 'taskbound.dev/v1alpha1',
-      kind: 'ClusterAgentPolicy',
-      metadata: { name },
-      spec: { cedar },
-    })
+    const remove = await provide(scenario, name, { type: 'static', static: { secretRef: { name }, keys: ['api-key'] } })
     return {
       provider: name,
       server: 'the Secrets of the namespace',
@@ -48,8 +33,7 @@ export const existing: SubjectType = {
       idOf: (fields) => digest(fields['crm'] ?? ''),
       works: async (fields) => fields['crm'] === value,
       async close() {
-        for (const plural of ['clusteragentpolicies', 'clustercredentialproviders'])
-          await kube.request('DELETE', `${api}/${plural}/${name}`)
+        await remove()
         await kube.request('DELETE', `${secrets}/${name}`)
       },
     }
